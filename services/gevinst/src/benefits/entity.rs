@@ -1,0 +1,219 @@
+//! Benefits and their measurements, as rows.
+
+#![expect(missing_docs, reason = "columns are named as in the contract and explained in migrations/sql")]
+
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+
+use crate::{
+    db::postgres,
+    error::Result,
+    ids::{BenefitId, OrganisationId, ProjectId},
+};
+
+/// What a project is to be worth.
+pub mod benefit {
+    use gevinst_proto::v1 as pb;
+    use rust_decimal::Decimal;
+    use sea_orm::entity::prelude::*;
+    use time::OffsetDateTime;
+
+    use super::super::rules::BenefitKind;
+    use crate::{
+        auth::{Relationship, Resource},
+        error::Result,
+        ids::{BenefitId, OrganisationId},
+        listing::{Field, FieldKind, List},
+        projects::entity::known,
+        wire::{decimal_text, timestamp},
+    };
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "benefits")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organisation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub project_id: Uuid,
+        pub title: String,
+        pub kind: String,
+        pub measure_name: String,
+        pub measure_unit: String,
+        #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        pub baseline: Decimal,
+        #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        pub target: Decimal,
+        pub owner: String,
+        pub planned_annual_ore: Option<i64>,
+        pub price_level_year: Option<i32>,
+        pub created_at: OffsetDateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// An organisation's benefits.
+    pub fn find_in(organisation: OrganisationId) -> Select<Entity> {
+        Entity::find().filter(Column::OrganisationId.eq(organisation.uuid()))
+    }
+
+    /// One of them.
+    pub fn find_one_in(organisation: OrganisationId, id: BenefitId) -> Select<Entity> {
+        find_in(organisation).filter(Column::Id.eq(id.uuid()))
+    }
+
+    /// What benefits can be filtered on and ordered by.
+    pub static LIST: List<Entity> = List {
+        fields: &[
+            Field { name: "project", column: Column::ProjectId, kind: FieldKind::Id },
+            Field {
+                name: "kind",
+                column: Column::Kind,
+                kind: FieldKind::Name(|name| name.parse::<BenefitKind>().is_ok()),
+            },
+            Field { name: "owner", column: Column::Owner, kind: FieldKind::Text },
+            Field { name: "title", column: Column::Title, kind: FieldKind::Text },
+            Field { name: "create_time", column: Column::CreatedAt, kind: FieldKind::Time },
+        ],
+        orders: &["create_time", "title"],
+        default_order: "create_time",
+        id: Column::Id,
+    };
+
+    impl Model {
+        /// As the contract shows it.
+        pub fn into_proto(self) -> Result<pb::Benefit> {
+            Ok(pb::Benefit {
+                id: self.id.to_string(),
+                organisation: self.organisation_id.to_string(),
+                project: self.project_id.to_string(),
+                title: self.title,
+                kind: known::<BenefitKind>(&self.kind)? as i32,
+                measure: Some(pb::Measure { name: self.measure_name, unit: self.measure_unit }),
+                baseline: decimal_text(self.baseline),
+                target: decimal_text(self.target),
+                owner: self.owner,
+                planned_annual_value: self
+                    .planned_annual_ore
+                    .zip(self.price_level_year)
+                    .map(|(ore, price_level_year)| pb::Money { ore, price_level_year }),
+                create_time: Some(timestamp(self.created_at)),
+            })
+        }
+    }
+
+    impl<'a> From<&'a Model> for Resource<'a> {
+        fn from(model: &'a Model) -> Self {
+            Self::Related(Relationship::BenefitOwner, &model.owner)
+        }
+    }
+}
+
+/// What was measured on a day; never changed (I14).
+pub mod measurement {
+    use gevinst_proto::v1 as pb;
+    use rust_decimal::Decimal;
+    use sea_orm::entity::prelude::*;
+    use time::{Date, OffsetDateTime};
+
+    use crate::{
+        ids::{BenefitId, OrganisationId},
+        listing::{Field, FieldKind, List},
+        wire::{decimal_text, timestamp},
+    };
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "measurements")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organisation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub benefit_id: Uuid,
+        #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        pub value: Decimal,
+        pub measured_on: Date,
+        pub source: String,
+        pub recorder: String,
+        pub recorded_at: OffsetDateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// A benefit's measurements.
+    pub fn find_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entity> {
+        Entity::find()
+            .filter(Column::OrganisationId.eq(organisation.uuid()))
+            .filter(Column::BenefitId.eq(benefit.uuid()))
+    }
+
+    /// What measurements can be filtered on and ordered by.
+    pub static LIST: List<Entity> = List {
+        fields: &[
+            Field { name: "measured_on", column: Column::MeasuredOn, kind: FieldKind::Date },
+            Field { name: "recorder", column: Column::Recorder, kind: FieldKind::Text },
+        ],
+        orders: &["measured_on"],
+        default_order: "measured_on desc",
+        id: Column::Id,
+    };
+
+    impl From<Model> for pb::Measurement {
+        fn from(model: Model) -> Self {
+            Self {
+                id: model.id.to_string(),
+                benefit: model.benefit_id.to_string(),
+                value: decimal_text(model.value),
+                measured_on: model.measured_on.to_string(),
+                source: model.source,
+                recorder: model.recorder,
+                record_time: Some(timestamp(model.recorded_at)),
+            }
+        }
+    }
+}
+
+/// A benefit with its newest measurement: newest day, then newest record of that day.
+pub struct Measured {
+    /// The benefit.
+    pub benefit: benefit::Model,
+    /// The measurement; none before the first.
+    pub latest: Option<measurement::Model>,
+}
+
+impl Measured {
+    fn read(row: &QueryResult) -> Result<Self> {
+        Ok(Self {
+            benefit: benefit::Model::from_query_result(row, "")?,
+            latest: measurement::Model::from_query_result_optional(row, "m_")?,
+        })
+    }
+}
+
+const MEASURED: &str = "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
+    m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
+    m.recorded_at AS m_recorded_at FROM benefits b LEFT JOIN LATERAL (SELECT * FROM measurements l \
+    WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id ORDER BY measured_on DESC, id DESC LIMIT 1) m \
+    ON true WHERE b.organisation_id = $1";
+
+/// One benefit with its newest measurement, in one question.
+pub async fn measured(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    id: BenefitId,
+) -> Result<Option<Measured>> {
+    let question = postgres(format!("{MEASURED} AND b.id = $2"), [organisation.uuid().into(), id.uuid().into()]);
+    db.query_one_raw(question).await?.as_ref().map(Measured::read).transpose()
+}
+
+/// A project's benefits with their newest measurements, in one question, oldest first.
+pub async fn measured_of(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    project: ProjectId,
+) -> Result<Vec<Measured>> {
+    let sql = format!("{MEASURED} AND b.project_id = $2 ORDER BY b.created_at, b.id");
+    let rows = db.query_all_raw(postgres(sql, [organisation.uuid().into(), project.uuid().into()])).await?;
+    rows.iter().map(Measured::read).collect()
+}

@@ -1,0 +1,172 @@
+//! Benefits: what a project is to be worth, who answers for it, and what it became, also after the project has closed.
+
+pub mod entity;
+pub mod grpc;
+pub mod rules;
+
+use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
+use gevinst_proto::v1 as pb;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait, TryIntoModel};
+use time::{Date, macros::format_description};
+
+use self::{
+    entity::{Measured, benefit, measurement},
+    rules::BenefitKind,
+};
+use crate::{
+    audit::Object,
+    auth::Action,
+    ctx::{Changes, Ctx},
+    error::{Error, Result},
+    ids::{self, BenefitId, MeasurementId, ProjectId},
+    projects,
+    wire::{decimal, decimal_text},
+};
+
+/// Adds a benefit to a project.
+pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::CreateBenefitResponse> {
+    let project_id = ProjectId::parse(&request.project)?;
+    let kind = BenefitKind::from_repr(request.kind).ok_or_else(|| Error::invalid("kind", "is no kind"))?;
+    rules::must_be_valued(kind, request.planned_annual_value.is_some())?;
+    let (baseline, target) = (decimal("baseline", &request.baseline)?, decimal("target", &request.target)?);
+    let measure = request.measure.unwrap_or_default();
+    ctx.command(Action::BenefitCreate, Object::new::<ids::Benefit>(), async move |command| {
+        let project = projects::load(&command, project_id).await?;
+        let allowed = command.authorize(&project)?;
+        project.standing()?.must_accept_benefits()?;
+        let id: BenefitId = command.ctx().new_id();
+        let benefit = benefit::ActiveModel {
+            organisation_id: Set(command.ctx().organisation()?.uuid()),
+            id: Set(id.uuid()),
+            project_id: Set(project_id.uuid()),
+            title: Set(request.title),
+            kind: Set(<&str>::from(kind).to_owned()),
+            measure_name: Set(measure.name),
+            measure_unit: Set(measure.unit),
+            baseline: Set(baseline),
+            target: Set(target),
+            owner: Set(request.owner),
+            planned_annual_ore: Set(request.planned_annual_value.as_ref().map(|value| value.ore)),
+            price_level_year: Set(request.planned_annual_value.map(|value| value.price_level_year)),
+            created_at: Set(command.ctx().now()),
+        };
+        let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
+        let changes = Changes::default()
+            .set("project", project_id.to_string())
+            .set("title", benefit.title.as_str())
+            .set("kind", benefit.kind.as_str())
+            .set("measure", benefit.measure_name.as_str())
+            .set("unit", benefit.measure_unit.as_str())
+            .set("baseline", decimal_text(benefit.baseline))
+            .set("target", decimal_text(benefit.target))
+            .set("owner", benefit.owner.as_str())
+            .set("planned_annual_ore", benefit.planned_annual_ore.map(|ore| ore.to_string()))
+            .set("price_level_year", benefit.price_level_year);
+        let response = pb::CreateBenefitResponse { benefit: Some(benefit.into_proto()?) };
+        Ok(command.created(allowed, id, changes, response))
+    })
+    .await
+}
+
+/// One benefit.
+pub async fn get(ctx: Ctx, request: pb::GetBenefitRequest) -> Result<pb::GetBenefitResponse> {
+    let id = BenefitId::parse(&request.benefit)?;
+    let db = ctx.read(Action::BenefitRead).await?;
+    let found = benefit::find_one_in(db.organisation(), id).one(&db).await?;
+    Ok(pb::GetBenefitResponse { benefit: Some(found.ok_or_else(|| id.not_found())?.into_proto()?) })
+}
+
+/// The organisation's benefits, a page at a time.
+pub async fn list(ctx: Ctx, request: pb::ListBenefitsRequest) -> Result<pb::ListBenefitsResponse> {
+    let page = benefit::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
+    let db = ctx.read(Action::BenefitRead).await?;
+    let (benefits, next_page_token) = page.fetch(&db, benefit::find_in(db.organisation())).await?;
+    Ok(pb::ListBenefitsResponse {
+        benefits: benefits.into_iter().map(benefit::Model::into_proto).collect::<Result<_>>()?,
+        next_page_token,
+    })
+}
+
+/// Records what was measured (I14: added, never changed).
+pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<pb::RecordMeasurementResponse> {
+    let benefit_id = BenefitId::parse(&request.benefit)?;
+    let value = decimal("value", &request.value)?;
+    let measured_on = Date::parse(&request.measured_on, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| Error::invalid("measured_on", "is no day of the calendar; write it as 2026-01-31"))?;
+    // A day has begun in Denmark before it has in UTC: one day's grace.
+    let today = (ctx.now() + time::Duration::hours(2)).date();
+    rules::must_have_happened(measured_on, today)?;
+    ctx.command(Action::BenefitMeasure, Object::new::<ids::Measurement>(), async move |command| {
+        let organisation = command.ctx().organisation()?;
+        let found = benefit::find_one_in(organisation, benefit_id).one(command.tx()).await?;
+        let benefit = found.ok_or_else(|| benefit_id.not_found())?;
+        let allowed = command.authorize(&benefit)?;
+        let id: MeasurementId = command.ctx().new_id();
+        let measurement = measurement::ActiveModel {
+            organisation_id: Set(organisation.uuid()),
+            id: Set(id.uuid()),
+            benefit_id: Set(benefit_id.uuid()),
+            value: Set(value),
+            measured_on: Set(measured_on),
+            source: Set(request.source),
+            recorder: Set(command.ctx().caller().subject().to_owned()),
+            recorded_at: Set(command.ctx().now()),
+        };
+        let measurement: measurement::Model = measurement.insert(command.tx()).await?.try_into_model()?;
+        let changes = Changes::default()
+            .set("benefit", benefit_id.to_string())
+            .set("value", decimal_text(measurement.value))
+            .set("measured_on", measurement.measured_on.to_string())
+            .set("source", measurement.source.as_str());
+        let response = pb::RecordMeasurementResponse { measurement: Some(measurement.into()) };
+        Ok(command.created(allowed, id, changes, response))
+    })
+    .await
+}
+
+/// A benefit's measurements, a page at a time.
+pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -> Result<pb::ListMeasurementsResponse> {
+    let benefit = BenefitId::parse(&request.benefit)?;
+    let page = measurement::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
+    let db = ctx.read(Action::BenefitRead).await?;
+    let (measurements, next_page_token) = page.fetch(&db, measurement::find_in(db.organisation(), benefit)).await?;
+    if measurements.is_empty() && request.page_token.is_empty() {
+        // Empty is an answer only for a benefit that is there (I25).
+        let there = benefit::find_one_in(db.organisation(), benefit).count(&db).await?;
+        if there == 0 {
+            return Err(benefit.not_found());
+        }
+    }
+    Ok(pb::ListMeasurementsResponse {
+        measurements: measurements.into_iter().map(Into::into).collect(),
+        next_page_token,
+    })
+}
+
+/// How far a benefit has come, with the arithmetic.
+pub async fn progress(ctx: Ctx, request: pb::GetBenefitProgressRequest) -> Result<pb::GetBenefitProgressResponse> {
+    let id = BenefitId::parse(&request.benefit)?;
+    let db = ctx.read(Action::BenefitRead).await?;
+    let found = entity::measured(&db, db.organisation(), id).await?;
+    let Measured { benefit, latest } = found.ok_or_else(|| id.not_found())?;
+    let qualitative = benefit.kind == <&str>::from(BenefitKind::Qualitative);
+    let actual = latest.as_ref().map(|measurement| measurement.value);
+    let appraised = appraise(benefit.baseline, benefit.target, actual, qualitative);
+    let (value, unbounded_value, absence) = match appraised.value {
+        Ok(progress) => (Some(progress.value), Some(progress.unbounded), pb::ProgressAbsence::Unspecified),
+        Err(Absence::NotMeasured) => (None, None, pb::ProgressAbsence::NotMeasured),
+        Err(Absence::NoDistance) => (None, None, pb::ProgressAbsence::NoDistance),
+    };
+    let progress = pb::Progress {
+        value: value.map(|value| value.to_string()),
+        absence: absence.into(),
+        unbounded_value: unbounded_value.map(|value| value.to_string()),
+        baseline: decimal_text(benefit.baseline),
+        target: decimal_text(benefit.target),
+        actual: latest.map(Into::into),
+        distance_covered: appraised.covered.map(decimal_text),
+        distance_planned: decimal_text(appraised.planned),
+        formula: FORMULA.to_owned(),
+    };
+    Ok(pb::GetBenefitProgressResponse { progress: Some(progress) })
+}

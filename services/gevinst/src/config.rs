@@ -1,0 +1,244 @@
+//! Every setting of `gevinst serve`, read from the environment, validated whole: all problems are named at once.
+//!
+//! A setting `GEVINST_X` may come from a mounted file instead: `GEVINST_X_FILE` names it. Unknown `GEVINST_` names are
+//! refused, so that a misspelt setting is no silent default. README.md holds the same table.
+
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// Where the keys that verify tokens come from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// A JWKS document on disk, read at start.
+    File(PathBuf),
+    /// A JWKS document served by the issuer, fetched and refreshed.
+    Url(reqwest::Url),
+}
+
+/// What a token must be.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// The exact `aud`.
+    pub audience: String,
+    /// The keys.
+    pub keys: KeySource,
+}
+
+/// A text that is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text that must not be printed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one who needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// The settings of the service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where gRPC and gRPC-Web are served.
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served.
+    pub admin_listen: SocketAddr,
+    /// The database, as the runtime role.
+    pub database_url: Secret,
+    /// How many connections to it. Few are faster than many: 4 to 8 on 2 cores.
+    pub database_connections: u32,
+    /// What a token must be.
+    pub token: TokenConfig,
+    /// The longest that a call may take, and what it gets when it does not ask.
+    pub max_deadline: Duration,
+    /// How many calls are served at once before more are refused.
+    pub max_concurrent_calls: usize,
+    /// How long accepted calls may go on after a shutdown signal.
+    pub drain: Duration,
+    /// Where traces are sent (OTLP over gRPC); nowhere when absent.
+    pub otlp_endpoint: Option<String>,
+    /// The share of new traces that are recorded, 0 to 1.
+    pub trace_ratio: f64,
+    /// Which log lines are written, in tracing's filter language.
+    pub log: String,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        for problem in &self.0 {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Config {
+    /// Reads the settings of `gevinst serve` from environment variables.
+    pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(vars);
+        let config = Self {
+            listen: reader.or("LISTEN", "0.0.0.0:8080"),
+            admin_listen: reader.or("ADMIN_LISTEN", "0.0.0.0:9090"),
+            database_url: Secret(reader.required("DATABASE_URL")),
+            database_connections: reader.or("DATABASE_CONNECTIONS", "8"),
+            token: TokenConfig {
+                issuer: reader.required("TOKEN_ISSUER"),
+                audience: reader.or("TOKEN_AUDIENCE", "gevinst"),
+                keys: reader.keys(),
+            },
+            max_deadline: Duration::from_millis(reader.or("MAX_DEADLINE_MS", "30000")),
+            max_concurrent_calls: reader.or("MAX_CONCURRENT_CALLS", "1024"),
+            drain: Duration::from_millis(reader.or("DRAIN_MS", "30000")),
+            otlp_endpoint: reader.take("OTLP_ENDPOINT"),
+            trace_ratio: reader.or("TRACE_RATIO", "1"),
+            log: reader.or("LOG", "info"),
+        };
+        reader.check(
+            config.database_url.reveal().is_empty() || config.database_url.reveal().starts_with("postgres"),
+            "GEVINST_DATABASE_URL must begin with postgres://",
+        );
+        reader.check(config.database_connections > 0, "GEVINST_DATABASE_CONNECTIONS must be at least 1");
+        reader.check((0.0..=1.0).contains(&config.trace_ratio), "GEVINST_TRACE_RATIO must be between 0 and 1");
+        reader.check(config.max_deadline >= Duration::from_millis(100), "GEVINST_MAX_DEADLINE_MS must be at least 100");
+        reader.check(config.max_concurrent_calls > 0, "GEVINST_MAX_CONCURRENT_CALLS must be at least 1");
+        reader.check(
+            config.log.parse::<tracing_subscriber::EnvFilter>().is_ok(),
+            "GEVINST_LOG is not a filter such as info,gevinst=debug",
+        );
+        reader.check(
+            config.otlp_endpoint.as_deref().is_none_or(|url| reqwest::Url::parse(url).is_ok()),
+            "GEVINST_OTLP_ENDPOINT must be a URL such as http://collector:4317",
+        );
+        reader.finish(config)
+    }
+}
+
+/// Reads the settings of `gevinst migrate` and `gevinst organisation`: the database as the schema's owner.
+pub fn owner_database_url(vars: impl IntoIterator<Item = (String, String)>) -> Result<Secret, Problems> {
+    let mut reader = Reader::new(vars);
+    let url = Secret(reader.required("OWNER_DATABASE_URL"));
+    reader.values.clear();
+    reader.finish(url)
+}
+
+const PREFIX: &str = "GEVINST_";
+
+struct Reader {
+    values: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn new(vars: impl IntoIterator<Item = (String, String)>) -> Self {
+        let values =
+            vars.into_iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value))).collect();
+        Self { values, problems: Vec::new() }
+    }
+
+    /// The setting, from its variable or from the file that `…_FILE` names.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let value = self.values.remove(name);
+        let file = self.values.remove(&format!("{name}_FILE"));
+        match (value, file) {
+            (Some(_), Some(_)) => {
+                self.problem(format!("{PREFIX}{name} and {PREFIX}{name}_FILE are both set: keep one"));
+                None
+            }
+            (Some(value), None) => Some(value),
+            (None, Some(path)) => match fs::read_to_string(&path) {
+                Ok(text) => Some(text.trim_end().to_owned()),
+                Err(error) => {
+                    self.problem(format!("{PREFIX}{name}_FILE: {path} cannot be read: {error}"));
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        let before = self.problems.len();
+        match self.take(name) {
+            Some(value) if !value.is_empty() => value,
+            _ => {
+                if self.problems.len() == before {
+                    self.problem(format!("{PREFIX}{name} is missing"));
+                }
+                String::new()
+            }
+        }
+    }
+
+    /// The setting, or its default. The default is returned too where the setting cannot be read, so that reading goes
+    /// on and names every problem; `finish` then refuses the whole.
+    fn or<T: FromStr>(&mut self, name: &str, default: &str) -> T
+    where
+        T::Err: fmt::Display,
+    {
+        if let Some(text) = self.take(name) {
+            match text.parse() {
+                Ok(value) => return value,
+                Err(error) => self.problem(format!("{PREFIX}{name}: \"{text}\": {error}")),
+            }
+        }
+        match default.parse() {
+            Ok(value) => value,
+            Err(error) => panic!("the default of {PREFIX}{name} is no value: {error}"),
+        }
+    }
+
+    fn keys(&mut self) -> KeySource {
+        // The file *is* the value here, so this pair of names is read as it stands.
+        let file = self.values.remove("TOKEN_JWKS_FILE");
+        let url = self.take("TOKEN_JWKS_URL");
+        match (file, url) {
+            (Some(file), None) => KeySource::File(file.into()),
+            (None, Some(url)) => match reqwest::Url::parse(&url) {
+                Ok(url) if url.scheme() == "https" || url.scheme() == "http" => KeySource::Url(url),
+                _ => {
+                    self.problem(format!("{PREFIX}TOKEN_JWKS_URL: \"{url}\" is not an http(s) address"));
+                    KeySource::File(PathBuf::new())
+                }
+            },
+            _ => {
+                self.problem(format!("set one of {PREFIX}TOKEN_JWKS_FILE and {PREFIX}TOKEN_JWKS_URL"));
+                KeySource::File(PathBuf::new())
+            }
+        }
+    }
+
+    fn check(&mut self, holds: bool, problem: &str) {
+        if !holds {
+            self.problem(problem.to_owned());
+        }
+    }
+
+    fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    fn finish<T>(mut self, value: T) -> Result<T, Problems> {
+        for name in std::mem::take(&mut self.values).into_keys() {
+            self.problem(format!("{PREFIX}{name} is no setting of gevinst: README.md lists them"));
+        }
+        if self.problems.is_empty() { Ok(value) } else { Err(Problems(self.problems)) }
+    }
+}

@@ -1,0 +1,430 @@
+//! What a call carries, and the two things it can do: read, and run a command.
+//!
+//! A [`Ctx`] exists only for an authenticated caller, inside an organisation of theirs, with a message that kept its
+//! rules. Time, ids and randomness come from it and from nowhere else, so that a test can hold the clock.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use aws_lc_rs::digest;
+use prost::Message;
+use prost_protovalidate::Validator;
+use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+use sea_orm::{ConnectionTrait, QueryResult};
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, field::Empty, info_span};
+use uuid::{ContextV7, Uuid};
+
+use crate::{
+    audit::{self, Entry, Object},
+    auth::{Action, Allowed, Caller, Resource},
+    db::{Claim, Db, Scoped, Tx, postgres},
+    error::{Error, Language, Result},
+    ids::{Id, Kind, OrganisationId},
+    personal_number,
+};
+
+/// The time. A test moves it; nothing else does.
+#[derive(Clone, Default)]
+pub struct Clock {
+    offset_seconds: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Now, in UTC, to the microsecond: what PostgreSQL keeps, so that an answer equals what a later read gives.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
+    pub fn now(&self) -> OffsetDateTime {
+        let now = OffsetDateTime::now_utc() + time::Duration::seconds(self.offset_seconds.load(Ordering::Relaxed));
+        now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now)
+    }
+
+    /// Moves the clock, forth or back.
+    pub fn advance(&self, by: time::Duration) {
+        self.offset_seconds.fetch_add(by.whole_seconds(), Ordering::Relaxed);
+    }
+}
+
+/// Makes UUIDv7s that rise within the process, also inside one millisecond.
+#[derive(Default)]
+pub struct Ids(Mutex<ContextV7>);
+
+impl Ids {
+    /// The next id.
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+    pub fn next(&self, now: OffsetDateTime) -> Uuid {
+        let context = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, now.nanosecond()))
+    }
+}
+
+/// What all calls share.
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// The ids.
+    pub ids: Ids,
+    /// Commands under way: a shutdown waits for them, also when their callers have left.
+    pub commands: TaskTracker,
+    validator: Validator,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock, ids: Ids::default(), commands: TaskTracker::new(), validator: Validator::new() }
+    }
+
+    /// Compiles the rules of every request message, so that the first caller does not wait for it.
+    pub fn warm_up(&self) {
+        for service in gevinst_proto::DESCRIPTOR_POOL.services() {
+            for method in service.methods() {
+                // An empty message breaks rules; that they are now compiled is all that matters.
+                let _ = self.validator.validate(&DynamicMessage::new(method.input()));
+            }
+        }
+    }
+
+    /// Holds a message to the rules in its proto, and keeps personal numbers out of it.
+    fn check(&self, message: &DynamicMessage) -> Result<()> {
+        match self.validator.validate(message) {
+            Ok(()) => {}
+            Err(prost_protovalidate::Error::Validation(broken)) => {
+                let fields = broken.violations().iter();
+                let fields = fields.map(|violation| {
+                    let text = if violation.message().is_empty() { violation.rule_id() } else { violation.message() };
+                    (violation.field_path(), text.to_owned())
+                });
+                return Err(Error::FieldInvalid(fields.collect()));
+            }
+            Err(error) => return Err(Error::Internal(error.to_string())),
+        }
+        match personal_number::find_in(message) {
+            Some(field) => Err(Error::PersonalNumberRefused(field)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the layers know of a call before it is decoded.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The caller's `x-request-id`, or one made here.
+    pub request_id: String,
+    /// The trace that shows the call, 32 hex digits.
+    pub trace_id: String,
+    /// What errors are written in.
+    pub language: Language,
+    /// `package.Service/Method`.
+    pub method: String,
+    /// The caller's `idempotency-key`, as sent.
+    pub idempotency_key: Option<Vec<u8>>,
+}
+
+/// One call of one caller.
+#[derive(Clone)]
+pub struct Ctx {
+    app: Arc<App>,
+    call: Arc<Call>,
+    caller: Arc<Caller>,
+    organisation: Option<OrganisationId>,
+    now: OffsetDateTime,
+    validate_only: bool,
+    idempotency_key: Option<String>,
+    request_sha256: Vec<u8>,
+}
+
+impl Ctx {
+    /// Lets a decoded message in: its rules hold, and its organisation is the caller's. Another's is NOT_FOUND (I25).
+    pub fn new<M: Message + ReflectMessage>(
+        app: Arc<App>,
+        call: Arc<Call>,
+        caller: Arc<Caller>,
+        message: &M,
+    ) -> Result<Self> {
+        let dynamic = message.transcode_to_dynamic();
+        app.check(&dynamic)?;
+        let organisation = match dynamic.get_field_by_name("organisation").as_deref() {
+            Some(Value::String(id)) => Some(OrganisationId::parse(id)?),
+            _ => None,
+        };
+        if let Some(organisation) = organisation
+            && caller.roles_in(organisation).is_none()
+        {
+            return Err(organisation.not_found());
+        }
+        let validate_only = matches!(dynamic.get_field_by_name("validate_only").as_deref(), Some(Value::Bool(true)));
+        let idempotency_key = match &call.idempotency_key {
+            None => None,
+            Some(key) if (1..=128).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic) => {
+                Some(String::from_utf8_lossy(key).into_owned())
+            }
+            Some(_) => return Err(Error::IdempotencyKeyInvalid),
+        };
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(call.method.as_bytes());
+        hash.update(&[0]);
+        hash.update(&message.encode_to_vec());
+        Ok(Self {
+            now: app.clock.now(),
+            organisation,
+            validate_only,
+            idempotency_key,
+            request_sha256: hash.finish().as_ref().to_vec(),
+            app,
+            call,
+            caller,
+        })
+    }
+
+    /// The time of the call; the same throughout it.
+    pub fn now(&self) -> OffsetDateTime {
+        self.now
+    }
+
+    /// A new id.
+    pub fn new_id<K: Kind>(&self) -> Id<K> {
+        Id::new(self.app.ids.next(self.now))
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The organisation that the call is about.
+    pub fn organisation(&self) -> Result<OrganisationId> {
+        self.organisation.ok_or_else(|| Error::Internal(format!("{} has no organisation", self.call.method)))
+    }
+
+    /// Whether the caller may do this to that. Deny by default: the table in `auth/mod.rs` says who may.
+    pub fn authorize<'r>(&self, action: Action, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
+        self.caller.authorize(self.organisation()?, action, &resource.into())
+    }
+
+    /// The organisation's rows, to read: the only way to them, and not without the right to. A refusal is recorded.
+    pub async fn read(&self, action: Action) -> Result<Scoped<'_>> {
+        let organisation = self.organisation()?;
+        match self.authorize(action, Resource::Organisation) {
+            Ok(_) => Ok(self.app.db.scoped(organisation)),
+            Err(refusal) => {
+                self.record_refusal(action, Object::organisation(organisation), &refusal).await?;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The organisations that the caller belongs to, as rows: the one read that needs no organisation to begin with.
+    pub async fn own_organisations(&self) -> Result<Vec<QueryResult>> {
+        self.app.db.organisations(self.caller.organisations()).await
+    }
+
+    /// Runs a command: one transaction, organisation-scoped, begun and committed here and nowhere else, which cannot be
+    /// committed without its audit entry (I24) nor, where a key was given, without its idempotency record.
+    ///
+    /// It runs in a task of its own: a caller who gives up or hangs up cuts no commit in half. What it did is then found
+    /// by the same idempotency key.
+    pub async fn command<T, F, Fut>(self, action: Action, object: Object, run: F) -> Result<T>
+    where
+        T: Message + Default + 'static,
+        F: FnOnce(Command) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Done<T>>> + Send + 'static,
+    {
+        let span = info_span!(
+            "command",
+            otel.name = action.name(),
+            audit.action = action.name(),
+            audit.actor = self.caller.subject(),
+            audit.organisation = self.organisation.map(|id| id.to_string()),
+            audit.object.type = object.kind(),
+            audit.object.id = object.id().map(|id| id.to_string()),
+            audit.outcome = Empty,
+            audit.reason = Empty,
+        );
+        let commands = self.app.commands.clone();
+        let task = commands.spawn(self.attempt(action, object, run).instrument(span));
+        task.await.unwrap_or_else(|failure| Err(Error::Internal(format!("command {}: {failure}", action.name()))))
+    }
+
+    async fn attempt<T, F, Fut>(self, action: Action, object: Object, run: F) -> Result<T>
+    where
+        T: Message + Default,
+        F: FnOnce(Command) -> Fut,
+        Fut: Future<Output = Result<Done<T>>>,
+    {
+        let attempt = self.run(action, object, run).await;
+        let outcome = match &attempt {
+            Ok(_) => "DONE",
+            Err(error) if error.is_refusal() => {
+                self.record_refusal(action, object, error).await?;
+                "REFUSED"
+            }
+            Err(_) => "FAILED",
+        };
+        let span = Span::current();
+        span.record("audit.outcome", outcome);
+        if let Err(error) = &attempt {
+            span.record("audit.reason", error.reason_name());
+        }
+        attempt
+    }
+
+    async fn run<T, F, Fut>(&self, action: Action, object: Object, run: F) -> Result<T>
+    where
+        T: Message + Default,
+        F: FnOnce(Command) -> Fut,
+        Fut: Future<Output = Result<Done<T>>>,
+    {
+        let organisation = self.organisation()?;
+        let key = self.idempotency_key.as_deref().filter(|_| !self.validate_only);
+        let claim = key.map(|key| Claim {
+            actor: self.caller.subject(),
+            key,
+            request_sha256: &self.request_sha256,
+            now: self.now,
+        });
+        let (tx, claimed) = self.app.db.begin(organisation, claim).await?;
+        if let (false, Some(key)) = (claimed, key) {
+            return self.earlier_answer(&tx, key).await;
+        }
+        let done = run(Command { ctx: self.clone(), action, tx }).await?;
+        if self.validate_only {
+            return Ok(done.response);
+        }
+        let object = done.object.unwrap_or(object);
+        if let Some(id) = object.id() {
+            Span::current().record("audit.object.id", id.to_string());
+        }
+        let answer = key.map(|key| (key, done.response.encode_to_vec()));
+        let entry = self.entry(action, object, done.changes);
+        audit::record(&done.tx, &entry, answer).await?;
+        done.tx.commit().await?;
+        Ok(done.response)
+    }
+
+    /// The answer that this key was given before; refused when it was given to another request.
+    async fn earlier_answer<T: Message + Default>(&self, tx: &Tx, key: &str) -> Result<T> {
+        let sql = "SELECT request_sha256, response FROM idempotency_records \
+            WHERE organisation_id = $1 AND actor = $2 AND key = $3";
+        let values = [self.organisation()?.uuid().into(), self.caller.subject().into(), key.into()];
+        let row = tx.query_one_raw(postgres(sql, values)).await?;
+        // Gone since the claim found it: it had expired. The next attempt takes the key.
+        let row = row.ok_or_else(|| Error::Conflict(sea_orm::DbErr::Custom("idempotency key expired".to_owned())))?;
+        let request: Vec<u8> = row.try_get_by_index(0)?;
+        let response: Vec<u8> = row.try_get_by_index(1)?;
+        if request != self.request_sha256 {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        T::decode(response.as_slice()).map_err(|error| Error::Internal(format!("stored answer: {error}")))
+    }
+
+    /// Records an attempt that was refused, in a transaction of its own: the command's has been rolled back. When that
+    /// fails, so does the call: nothing is refused behind the auditor's back.
+    async fn record_refusal(&self, action: Action, object: Object, refusal: &Error) -> Result<()> {
+        let (tx, _) = self.app.db.begin(self.organisation()?, None).await?;
+        let mut entry = self.entry(action, object, Changes::default());
+        entry.refused = Some(refusal.reason_name());
+        audit::record(&tx, &entry, None).await?;
+        tx.commit().await
+    }
+
+    fn entry(&self, action: Action, object: Object, changes: Changes) -> Entry<'_> {
+        Entry {
+            id: self.new_id(),
+            organisation: self.organisation,
+            occurred_at: self.now,
+            actor: self.caller.subject(),
+            action,
+            object,
+            refused: None,
+            changes,
+            trace_id: &self.call.trace_id,
+            request_id: &self.call.request_id,
+        }
+    }
+}
+
+/// For each field that a command changed, its value before and after.
+#[derive(Default)]
+pub struct Changes(BTreeMap<&'static str, serde_json::Value>);
+
+impl Changes {
+    /// A field that had no value before.
+    pub fn set(self, field: &'static str, after: impl Into<serde_json::Value>) -> Self {
+        self.change(field, serde_json::Value::Null, after)
+    }
+
+    /// A field that had one. Left out when nothing changed.
+    pub fn change(
+        mut self,
+        field: &'static str,
+        before: impl Into<serde_json::Value>,
+        after: impl Into<serde_json::Value>,
+    ) -> Self {
+        let (before, after) = (before.into(), after.into());
+        if before != after {
+            self.0.insert(field, serde_json::json!({"before": before, "after": after}));
+        }
+        self
+    }
+
+    /// As the audit log keeps it.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.0
+            .iter()
+            .map(|(field, change)| ((*field).to_owned(), change.clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+/// A command under way: the call, and the transaction to work in.
+pub struct Command {
+    ctx: Ctx,
+    action: Action,
+    tx: Tx,
+}
+
+impl Command {
+    /// The call.
+    pub fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
+    /// The transaction.
+    pub fn tx(&self) -> &Tx {
+        &self.tx
+    }
+
+    /// Whether the caller may do this command to that.
+    pub fn authorize<'r>(&self, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
+        self.ctx.authorize(self.action, resource)
+    }
+
+    /// Ends the command well. Cannot be called without the right to have run it.
+    pub fn done<T>(self, _: Allowed, changes: Changes, response: T) -> Done<T> {
+        Done { tx: self.tx, object: None, changes, response }
+    }
+
+    /// Ends a command that created its object.
+    pub fn created<T, K: Kind>(self, allowed: Allowed, id: Id<K>, changes: Changes, response: T) -> Done<T> {
+        Done { object: Some(Object::of(id)), ..self.done(allowed, changes, response) }
+    }
+}
+
+/// A command that has done its work and waits to be recorded and committed.
+pub struct Done<T> {
+    tx: Tx,
+    object: Option<Object>,
+    changes: Changes,
+    response: T,
+}

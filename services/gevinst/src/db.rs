@@ -1,0 +1,281 @@
+//! The database, an organisation at a time.
+//!
+//! A read ([`Scoped`]) is one statement in one round trip that sets `app.organisation` and asks in the same breath. A
+//! write ([`Tx`]) exists only inside a command (`ctx.rs`), which alone can begin and commit. Both are `ConnectionTrait`s,
+//! so that entities work on them, and both make a span of every statement. Row-level security stands underneath: what
+//! runs without an organisation sees nothing (I25).
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, Statement, TransactionTrait, Value,
+};
+use time::OffsetDateTime;
+use tracing::{Instrument, Span, field::Empty, info_span};
+
+use crate::{
+    config::Secret,
+    error::{Error, Result, is_connection},
+    ids::OrganisationId,
+};
+
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_WINDOW: time::Duration = time::Duration::days(7);
+
+/// A connection that sat unused for this long is asked whether it still lives before it is used.
+const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+/// How often a statement that has not begun is sent again when its connection turns out to be dead: a restarted database
+/// leaves up to a pool of those behind, and the next call is to work.
+const ATTEMPTS: usize = 3;
+
+/// The pool of connections, as the runtime role.
+#[derive(Clone)]
+pub struct Db {
+    pool: DatabaseConnection,
+}
+
+/// An idempotency key on its way into the command's transaction.
+pub struct Claim<'a> {
+    /// Whose key it is: two callers may use the same one.
+    pub actor: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// SHA-256 of method and request.
+    pub request_sha256: &'a [u8],
+    /// The command's time.
+    pub now: OffsetDateTime,
+}
+
+impl Db {
+    /// Makes the pool. Connections are opened as they are needed: the service starts, and heals, without the database.
+    pub async fn connect(url: &Secret, connections: u32, statement_timeout: Duration) -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new(url.reveal());
+        options
+            .max_connections(connections)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_lazy(true)
+            .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+            .statement_timeout(statement_timeout)
+            .set_application_name("gevinst")
+            .sqlx_logging(false);
+        Ok(Self { pool: Database::connect(options).await? })
+    }
+
+    /// Reads of one organisation's rows.
+    pub fn scoped(&self, organisation: OrganisationId) -> Scoped<'_> {
+        Scoped { db: self, organisation }
+    }
+
+    /// The rows of `organisations` for each of these ids, by name, in one round trip. The inner side names the outer
+    /// row's id, so it is asked anew, under the setting just made, for each.
+    pub async fn organisations(&self, ids: impl Iterator<Item = OrganisationId>) -> Result<Vec<QueryResult>> {
+        let sql = "SELECT answer.* FROM (SELECT set_config('app.organisation', id::text, true)::uuid AS id \
+            FROM unnest($1::uuid[]) AS id OFFSET 0) AS caller CROSS JOIN LATERAL \
+            (SELECT * FROM organisations o WHERE o.id = caller.id OFFSET 0) AS answer ORDER BY answer.name";
+        let ids: Vec<uuid::Uuid> = ids.map(OrganisationId::uuid).collect();
+        let rows = self.pool.query_all_raw(postgres(sql, [ids.into()]));
+        Ok(rows.instrument(statement_span(sql)).await?)
+    }
+
+    /// Begins a command's transaction: scoped, and with the idempotency key claimed. `false` when the key was used
+    /// before; a concurrent holder of the same key is waited for.
+    pub async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, bool)> {
+        let mut attempt = 1;
+        let transaction = loop {
+            match self.pool.begin().instrument(statement_span("BEGIN")).await {
+                Err(error) if is_connection(&error) && attempt < ATTEMPTS => attempt += 1,
+                result => break result?,
+            }
+        };
+        let tx = Tx { transaction };
+        let claimed = match claim {
+            None => {
+                let sql = "SELECT set_config('app.organisation', $1, true)";
+                tx.execute_raw(postgres(sql, [organisation.to_string().into()])).await?;
+                true
+            }
+            // One round trip: scope the transaction, drop up to two keys that nobody can retry any more (so that the
+            // table stays as small as a week's commands), and take this one.
+            Some(claim) => {
+                let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id), \
+                    expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
+                        (SELECT r.organisation_id, r.actor, r.key FROM caller JOIN idempotency_records r \
+                             ON r.organisation_id = caller.id WHERE r.created_at < $6 \
+                             ORDER BY r.created_at LIMIT 2 FOR UPDATE OF r SKIP LOCKED)) \
+                    INSERT INTO idempotency_records (organisation_id, actor, key, request_sha256, created_at) \
+                    SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT DO NOTHING";
+                let values = [
+                    organisation.to_string().into(),
+                    claim.actor.into(),
+                    claim.key.into(),
+                    claim.request_sha256.into(),
+                    claim.now.into(),
+                    (claim.now - IDEMPOTENCY_WINDOW).into(),
+                ];
+                tx.execute_raw(postgres(sql, values)).await?.rows_affected() == 1
+            }
+        };
+        Ok((tx, claimed))
+    }
+
+    /// The names of the migrations that the database has, and whether the role is fit to serve. Answers readiness.
+    pub async fn schema(&self) -> Result<Vec<String>> {
+        let sql = "SELECT version FROM seaql_migrations ORDER BY version";
+        let rows = self.pool.query_all_raw(postgres(sql, [])).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// Why the connected role must not serve: row-level security would not hold it (evidence: only a role that neither
+    /// owns a table nor bypasses policies is held by them).
+    pub async fn role_problem(&self) -> Result<Option<String>> {
+        let sql = "SELECT current_user::text, r.rolsuper OR r.rolbypassrls, \
+            EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p', 'v', 'm')) \
+            FROM pg_roles r WHERE r.rolname = current_user";
+        let Some(row) = self.pool.query_one_raw(postgres(sql, [])).await? else {
+            return Ok(Some("the connected role is not in pg_roles".to_owned()));
+        };
+        let (name, bypasses, owns): (String, bool, bool) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        Ok(if bypasses {
+            Some(format!("role {name} is a superuser or bypasses row-level security: connect as gevinst_app"))
+        } else if owns {
+            Some(format!("role {name} owns tables, and an owner can switch their policies off: connect as gevinst_app"))
+        } else {
+            None
+        })
+    }
+
+    /// Closes the connections, after the last command.
+    pub async fn close(self) {
+        if let Err(error) = self.pool.close().await {
+            tracing::warn!(%error, "the database pool did not close cleanly");
+        }
+    }
+}
+
+/// A statement with its values.
+pub fn postgres(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+/// One organisation's rows, to read.
+pub struct Scoped<'a> {
+    db: &'a Db,
+    organisation: OrganisationId,
+}
+
+impl Scoped<'_> {
+    /// The organisation read from.
+    pub fn organisation(&self) -> OrganisationId {
+        self.organisation
+    }
+
+    /// Puts the question behind the setting that it needs, in one statement and so in one round trip.
+    ///
+    /// The order is no accident of planning: `asked` refers to a column of `caller`, so PostgreSQL can only evaluate it
+    /// inside a nested loop below `caller`, after `set_config` has run; OFFSET 0 keeps the planner from flattening
+    /// either side. Were it wrong, the setting would be empty and the answer with it: it fails closed. (Not for
+    /// partitioned tables: those prune with stable functions before the first row.)
+    fn ask(&self, question: Statement) -> Statement {
+        let mut values = question.values.map(|values| values.0).unwrap_or_default();
+        values.push(self.organisation.to_string().into());
+        let sql = format!(
+            "SELECT answer.* FROM (SELECT set_config('app.organisation', ${}, true) AS organisation OFFSET 0) AS caller \
+             CROSS JOIN LATERAL (SELECT * FROM ({}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS answer",
+            values.len(),
+            question.sql,
+        );
+        postgres(sql, values)
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Scoped<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("a write exists only inside a command".to_owned()))
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("a write exists only inside a command".to_owned()))
+    }
+
+    async fn query_one_raw(&self, question: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(question).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let span = statement_span(&question.sql);
+        let statement = self.ask(question);
+        let mut attempt = 1;
+        loop {
+            let answer = self.db.pool.query_all_raw(statement.clone()).instrument(span.clone()).await;
+            match answer {
+                Err(error) if is_connection(&error) && attempt < ATTEMPTS => attempt += 1,
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// A command's transaction. Dropped without `commit`, it never was.
+pub struct Tx {
+    transaction: DatabaseTransaction,
+}
+
+impl Tx {
+    /// Makes it so. An error of the connection leaves the outcome unknown: it is never retried here.
+    pub async fn commit(self) -> Result<()> {
+        let committed = self.transaction.commit().instrument(statement_span("COMMIT")).await;
+        committed.map_err(|error| if is_connection(&error) { Error::OutcomeUnknown(error) } else { error.into() })
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let span = statement_span(&statement.sql);
+        self.transaction.execute_raw(statement).instrument(span).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.transaction.execute_unprepared(sql).instrument(statement_span(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let span = statement_span(&statement.sql);
+        self.transaction.query_one_raw(statement).instrument(span).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let span = statement_span(&statement.sql);
+        self.transaction.query_all_raw(statement).instrument(span).await
+    }
+}
+
+/// A span of one statement, named by OpenTelemetry's database conventions. The text is safe to keep: every value is a
+/// parameter.
+fn statement_span(sql: &str) -> Span {
+    let operation = sql.split_whitespace().next().unwrap_or_default();
+    let table = sql.split('"').nth(1).unwrap_or_default();
+    info_span!(
+        target: "gevinst::sql",
+        "sql",
+        otel.name = format!("{operation} {table}").trim_end(),
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.operation.name = operation,
+        db.query.text = sql,
+        otel.status_code = Empty,
+    )
+}

@@ -1,0 +1,144 @@
+//! `gevinst dev`: the service on a private PostgreSQL with demo data and an issuer of its own, for development only.
+//!
+//! Nothing here is reached by `gevinst serve`.
+
+pub mod demo;
+pub mod issuer;
+pub mod postgres;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use strum::IntoEnumIterator;
+use uuid::Uuid;
+
+use self::{issuer::Issuer, postgres::Cluster};
+use crate::{
+    auth::Role,
+    config::{Config, KeySource, Secret, TokenConfig},
+    ctx::Clock,
+    migrate,
+    organisations::{self, Founding},
+    server::Server,
+};
+
+/// The demo organisation's id: fixed, so that tokens can be made before it is there.
+pub const DEMO_ORGANISATION: Uuid = Uuid::from_u128(0x0199_9999_0000_7000_8000_0000_0000_9999);
+
+/// The settings of `gevinst dev` and `gevinst token`.
+pub struct Settings {
+    /// Where to serve: GEVINST_LISTEN, 127.0.0.1:8080 by default.
+    pub listen: SocketAddr,
+    /// Where everything is kept: GEVINST_DATA, `.gevinst` here by default.
+    pub data: PathBuf,
+    /// Where traces go: GEVINST_OTLP_ENDPOINT, nowhere by default.
+    pub otlp_endpoint: Option<String>,
+    /// What is logged: GEVINST_LOG, warnings by default.
+    pub log: String,
+}
+
+impl Settings {
+    /// Reads them; an unknown name is refused.
+    pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut settings = Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data: PathBuf::from(".gevinst"),
+            otlp_endpoint: None,
+            log: "warn".to_owned(),
+        };
+        for (name, value) in vars {
+            match name.as_str() {
+                "GEVINST_LISTEN" => {
+                    settings.listen = value.parse().map_err(|error| format!("GEVINST_LISTEN: {value}: {error}"))?;
+                }
+                "GEVINST_DATA" => settings.data = value.into(),
+                "GEVINST_OTLP_ENDPOINT" => settings.otlp_endpoint = Some(value),
+                "GEVINST_LOG" => settings.log = value,
+                _ => return Err(format!("{name} is no setting of gevinst dev: README.md lists them")),
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The names of the roles that tokens can be made for.
+pub fn roles() -> impl Iterator<Item = &'static str> {
+    Role::iter().map(Role::name)
+}
+
+/// Migrates, founds the demo organisation, serves, and fills in the demo data through the service's own API. Gives the
+/// server and what to print.
+pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, String), String> {
+    let issuer = Issuer::open(&settings.data)?;
+    let owner = migrate::connect(&Secret::new(cluster.owner_url())).await?;
+    migrate::up(&owner).await?;
+    let founding = Founding {
+        id: Some(DEMO_ORGANISATION),
+        name: demo::data()?.organisation.name,
+        code: demo::data()?.organisation.code,
+        number_prefix: "HED".to_owned(),
+    };
+    organisations::found(&owner, &founding, &Clock::default()).await.map_err(|error| error.to_string())?;
+    owner.close().await.map_err(|error| error.to_string())?;
+
+    let config = Config {
+        listen: settings.listen,
+        admin_listen: SocketAddr::from((settings.listen.ip(), 0)),
+        database_url: Secret::new(cluster.runtime_url()),
+        database_connections: 8,
+        token: TokenConfig {
+            issuer: issuer::ISSUER.to_owned(),
+            audience: issuer::AUDIENCE.to_owned(),
+            keys: KeySource::File(issuer.jwks_path()),
+        },
+        max_deadline: Duration::from_secs(30),
+        max_concurrent_calls: 1024,
+        drain: Duration::from_secs(5),
+        otlp_endpoint: settings.otlp_endpoint.clone(),
+        trace_ratio: 1.0,
+        log: settings.log.clone(),
+    };
+    let server = Server::start(&config, Clock::default()).await?;
+    let done = settings.data.join("demo-data-is-in");
+    if !done.exists() {
+        demo::fill(server.address, &issuer).await?;
+        std::fs::write(&done, "").map_err(|error| format!("{}: {error}", done.display()))?;
+    }
+    let welcome = welcome(&server, &issuer)?;
+    Ok((server, welcome))
+}
+
+/// What a person needs next: the address, three tokens, five calls.
+fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
+    let address = server.address;
+    let call = |token: &str, method: &str, body: &str| {
+        format!(
+            "  npx --yes @bufbuild/buf curl --protocol grpc --http2-prior-knowledge \\\n    \
+             -H \"authorization: Bearer ${token}\" -d '{body}' \\\n    http://{address}/gevinst.v1.{method}\n"
+        )
+    };
+    let organisation = format!(r#""organisation":"{DEMO_ORGANISATION}""#);
+    let list = |more: &str| format!("{{{organisation}{more}}}");
+    let mut text = format!(
+        "\ngevinst dev: gRPC and gRPC-Web on http://{address}, probes and metrics on http://{}\n\n\
+         Tokens for three people (12 hours; more with: gevinst token --role …):\n\n",
+        server.admin_address
+    );
+    for (name, role) in
+        [("OFFICE", Role::PortfolioOffice), ("STEERING", Role::SteeringGroup), ("AUDITOR", Role::Auditor)]
+    {
+        let token = issuer.token(role.name(), DEMO_ORGANISATION, &[role])?;
+        text += &format!("  export {name}={token}\n");
+    }
+    text += "\nFive calls to try (npx fetches the public client `buf`; any gRPC client will do):\n\n";
+    text += &call("OFFICE", "OrganisationService/ListOrganisations", "{}");
+    text += &call("OFFICE", "ProjectService/ListProjects", &list(r#","filter":"stage = IDEA","orderBy":"number""#));
+    text += &call("OFFICE", "GateService/GetGateModel", &list(""));
+    text += &call("STEERING", "BenefitService/ListBenefits", &list(r#","pageSize":3"#));
+    text += &call("AUDITOR", "AuditService/ListAuditEntries", &list(r#","pageSize":3"#));
+    text += "\nCtrl-C stops everything.";
+    Ok(text)
+}

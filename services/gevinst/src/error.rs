@@ -1,0 +1,597 @@
+//! Every way a call can fail, and the one place that turns it into a status.
+//!
+//! Commands and queries return [`Error`]; only this file names a status code. What a caller gets is the code, the reason
+//! (`error_reason.proto`), the fields or the state to blame, a message in Danish or English, the request id and the
+//! trace id. What went wrong inside is logged once, here, and never sent.
+
+use std::{fmt, sync::Arc};
+
+use gevinst_proto::v1::ErrorReason;
+use http::HeaderMap;
+use sea_orm::{DbErr, RuntimeErr};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// The result of a command, a query or a rule.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The domain that reasons belong to, in `ErrorInfo`.
+pub const DOMAIN: &str = "gevinst";
+
+/// The languages that messages are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Danish, the municipality's.
+    Danish,
+    /// English, for everyone else.
+    English,
+}
+
+impl Language {
+    /// The language that `accept-language` asks for; Danish unless English comes first.
+    pub fn from_headers(headers: &HeaderMap) -> Self {
+        let wanted =
+            headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut best = (0.0_f32, Self::Danish);
+        for entry in wanted.split(',') {
+            let (tag, quality) = entry.split_once(";q=").unwrap_or((entry, "1"));
+            let language = match tag.trim().get(..2) {
+                Some(tag) if tag.eq_ignore_ascii_case("da") => Self::Danish,
+                Some(tag) if tag.eq_ignore_ascii_case("en") => Self::English,
+                _ => continue,
+            };
+            let quality = quality.trim().parse().unwrap_or(0.0);
+            if quality > best.0 {
+                best = (quality, language);
+            }
+        }
+        best.1
+    }
+
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Danish => "da",
+            Self::English => "en",
+        }
+    }
+}
+
+/// Why a call failed. Each variant is one reason of `error_reason.proto`, where it is explained.
+#[derive(Debug)]
+pub enum Error {
+    /// No bearer token.
+    TokenMissing,
+    /// The token is not one of ours.
+    TokenInvalid,
+    /// The token's time is over.
+    TokenExpired,
+    /// The issuer's keys cannot be had.
+    KeysUnavailable,
+    /// No role of the caller allows this.
+    RoleMissing {
+        /// What was attempted.
+        action: &'static str,
+        /// What would allow it.
+        needs: String,
+    },
+    /// I03: the decider submitted the review.
+    DeciderIsSubmitter,
+    /// I03: the decider manages the project.
+    DeciderIsProjectManager,
+    /// I03: the submitter manages the project.
+    SubmitterIsProjectManager,
+    /// Fields that break their rules: name, and how to mend it.
+    FieldInvalid(Vec<(String, String)>),
+    /// A filter that cannot be used, and why.
+    FilterInvalid(String),
+    /// An order that cannot be used, and why.
+    OrderInvalid(String),
+    /// A page token of another list.
+    PageTokenInvalid,
+    /// A mask that names what cannot be changed.
+    UpdateMaskInvalid(String),
+    /// A text with the shape of a personal number; the field.
+    PersonalNumberRefused(String),
+    /// An idempotency key that cannot be one.
+    IdempotencyKeyInvalid,
+    /// The message could not be read; what the transport said.
+    MessageInvalid(String),
+    /// Not there, or not this organisation's.
+    NotFound {
+        /// The type of what is missing.
+        kind: &'static str,
+        /// The id that was asked for.
+        id: String,
+    },
+    /// Changed since it was read.
+    EtagStale,
+    /// The key belongs to another request.
+    IdempotencyKeyReused,
+    /// The project does not move.
+    ProjectNotActive {
+        /// Why: ON_HOLD, STOPPED, CLOSED or ARCHIVED.
+        status: &'static str,
+    },
+    /// Only what is on hold can be resumed.
+    ProjectNotOnHold,
+    /// Not the gate that follows the stage.
+    GateNotNext {
+        /// The gate asked for.
+        gate: &'static str,
+        /// The gate that follows.
+        next: &'static str,
+    },
+    /// A review waits for its decision.
+    ReviewAlreadyOpen,
+    /// The review has ended.
+    ReviewNotOpen {
+        /// DECIDED or WITHDRAWN.
+        state: String,
+    },
+    /// The name is in use.
+    NameTaken {
+        /// The type of what bears it.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The database cannot be reached, and nothing was changed.
+    DatabaseUnavailable(DbErr),
+    /// The answer to a commit was lost.
+    OutcomeUnknown(DbErr),
+    /// Out of time.
+    DeadlineExceeded,
+    /// A concurrent change won.
+    Conflict(DbErr),
+    /// Too many calls at once.
+    Overloaded,
+    /// A fault of ours; what happened, for the log.
+    Internal(String),
+    /// No such method.
+    MethodUnknown,
+}
+
+impl Error {
+    /// One field that breaks its rule.
+    pub fn invalid(field: &str, description: impl Into<String>) -> Self {
+        Self::FieldInvalid(vec![(field.to_owned(), description.into())])
+    }
+
+    /// Whether a command that ends so was refused, which the audit log records (I24): the caller may not, or the state
+    /// does not allow it. A request that is wrong in itself, or a fault of ours, is no refusal.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code(), Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition)
+            || matches!(self, Self::EtagStale)
+    }
+
+    /// The reason, without its prefix: `ETAG_STALE`.
+    pub fn reason_name(&self) -> &'static str {
+        let name = self.reason().as_str_name();
+        name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::TokenMissing => ErrorReason::TokenMissing,
+            Self::TokenInvalid => ErrorReason::TokenInvalid,
+            Self::TokenExpired => ErrorReason::TokenExpired,
+            Self::KeysUnavailable => ErrorReason::KeysUnavailable,
+            Self::RoleMissing { .. } => ErrorReason::RoleMissing,
+            Self::DeciderIsSubmitter => ErrorReason::DeciderIsSubmitter,
+            Self::DeciderIsProjectManager => ErrorReason::DeciderIsProjectManager,
+            Self::SubmitterIsProjectManager => ErrorReason::SubmitterIsProjectManager,
+            Self::FieldInvalid(_) => ErrorReason::FieldInvalid,
+            Self::FilterInvalid(_) => ErrorReason::FilterInvalid,
+            Self::OrderInvalid(_) => ErrorReason::OrderInvalid,
+            Self::PageTokenInvalid => ErrorReason::PageTokenInvalid,
+            Self::UpdateMaskInvalid(_) => ErrorReason::UpdateMaskInvalid,
+            Self::PersonalNumberRefused(_) => ErrorReason::PersonalNumberRefused,
+            Self::IdempotencyKeyInvalid => ErrorReason::IdempotencyKeyInvalid,
+            Self::MessageInvalid(_) => ErrorReason::MessageInvalid,
+            Self::NotFound { .. } => ErrorReason::NotFound,
+            Self::EtagStale => ErrorReason::EtagStale,
+            Self::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
+            Self::ProjectNotActive { .. } => ErrorReason::ProjectNotActive,
+            Self::ProjectNotOnHold => ErrorReason::ProjectNotOnHold,
+            Self::GateNotNext { .. } => ErrorReason::GateNotNext,
+            Self::ReviewAlreadyOpen => ErrorReason::ReviewAlreadyOpen,
+            Self::ReviewNotOpen { .. } => ErrorReason::ReviewNotOpen,
+            Self::NameTaken { .. } => ErrorReason::NameTaken,
+            Self::DatabaseUnavailable(_) => ErrorReason::DatabaseUnavailable,
+            Self::OutcomeUnknown(_) => ErrorReason::OutcomeUnknown,
+            Self::DeadlineExceeded => ErrorReason::DeadlineExceeded,
+            Self::Conflict(_) => ErrorReason::Conflict,
+            Self::Overloaded => ErrorReason::Overloaded,
+            Self::Internal(_) => ErrorReason::Internal,
+            Self::MethodUnknown => ErrorReason::MethodUnknown,
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired => Code::Unauthenticated,
+            Self::RoleMissing { .. }
+            | Self::DeciderIsSubmitter
+            | Self::DeciderIsProjectManager
+            | Self::SubmitterIsProjectManager => Code::PermissionDenied,
+            Self::FieldInvalid(_)
+            | Self::FilterInvalid(_)
+            | Self::OrderInvalid(_)
+            | Self::PageTokenInvalid
+            | Self::UpdateMaskInvalid(_)
+            | Self::PersonalNumberRefused(_)
+            | Self::IdempotencyKeyInvalid
+            | Self::MessageInvalid(_) => Code::InvalidArgument,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::EtagStale | Self::Conflict(_) => Code::Aborted,
+            Self::IdempotencyKeyReused
+            | Self::ProjectNotActive { .. }
+            | Self::ProjectNotOnHold
+            | Self::GateNotNext { .. }
+            | Self::ReviewAlreadyOpen
+            | Self::ReviewNotOpen { .. }
+            | Self::NameTaken { .. } => Code::FailedPrecondition,
+            Self::DatabaseUnavailable(_) | Self::OutcomeUnknown(_) | Self::KeysUnavailable => Code::Unavailable,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Overloaded => Code::ResourceExhausted,
+            Self::Internal(_) => Code::Internal,
+            Self::MethodUnknown => Code::Unimplemented,
+        }
+    }
+
+    /// The named values of `ErrorInfo`.
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::RoleMissing { action, needs } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],
+            Self::NotFound { kind, id } => vec![("type", (*kind).to_owned()), ("id", id.clone())],
+            Self::ProjectNotActive { status } => vec![("status", (*status).to_owned())],
+            Self::GateNotNext { gate, next } => vec![("gate", (*gate).to_owned()), ("next", (*next).to_owned())],
+            Self::ReviewNotOpen { state } => vec![("state", state.clone())],
+            Self::NameTaken { kind, name } => vec![("type", (*kind).to_owned()), ("name", name.clone())],
+            Self::PersonalNumberRefused(field) => vec![("field", field.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The fields to blame, and how to mend each.
+    fn fields(&self) -> Vec<FieldViolation> {
+        let one = |field: &str, description: &str| vec![FieldViolation::new(field, description)];
+        match self {
+            Self::FieldInvalid(fields) => {
+                fields.iter().map(|(field, description)| FieldViolation::new(field, description)).collect()
+            }
+            Self::FilterInvalid(why) => one("filter", why),
+            Self::OrderInvalid(why) => one("order_by", why),
+            Self::UpdateMaskInvalid(why) => one("update_mask", why),
+            Self::PageTokenInvalid => one("page_token", "start again without it"),
+            Self::PersonalNumberRefused(field) => one(field, "remove the personal number"),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a person reads. No message names anything that the caller did not send or may not see.
+    fn message(&self, language: Language) -> String {
+        let (da, en): (String, String) = match self {
+            Self::TokenMissing => (
+                "Kaldet mangler et adgangstoken: send `authorization: Bearer …`.".into(),
+                "The call carries no token: send `authorization: Bearer …`.".into(),
+            ),
+            Self::TokenInvalid => ("Adgangstokenet kan ikke godkendes.".into(), "The token cannot be accepted.".into()),
+            Self::TokenExpired => {
+                ("Adgangstokenet er udløbet: hent et nyt.".into(), "The token has expired: fetch a new one.".into())
+            }
+            Self::KeysUnavailable => (
+                "Udstederens nøgler kan ikke hentes lige nu: prøv igen.".into(),
+                "The issuer's keys cannot be fetched right now: retry.".into(),
+            ),
+            Self::RoleMissing { action, needs } => (
+                format!("Du har ikke rollen til {action}; det kræver {needs}."),
+                format!("You do not hold the role for {action}; it needs {needs}."),
+            ),
+            Self::DeciderIsSubmitter => (
+                "Den, der har indsendt portgennemgangen, kan ikke selv træffe beslutningen (I03).".into(),
+                "Who submitted the gate review may not decide it (I03).".into(),
+            ),
+            Self::DeciderIsProjectManager => (
+                "Projektlederen kan ikke træffe beslutning om sit eget projekt (I03).".into(),
+                "The project manager may not decide on their own project (I03).".into(),
+            ),
+            Self::SubmitterIsProjectManager => (
+                "Projektlederen kan ikke selv indsende projektet til en beslutningsport (I03).".into(),
+                "The project manager may not submit their own project to a gate (I03).".into(),
+            ),
+            Self::FieldInvalid(fields) => {
+                let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
+                let names = names.join(", ");
+                (format!("Ret felterne: {names}."), format!("Mend these fields: {names}."))
+            }
+            Self::FilterInvalid(why) => {
+                (format!("Filteret kan ikke bruges: {why}."), format!("The filter cannot be used: {why}."))
+            }
+            Self::OrderInvalid(why) => {
+                (format!("Sorteringen kan ikke bruges: {why}."), format!("The order cannot be used: {why}."))
+            }
+            Self::PageTokenInvalid => (
+                "Sidemærket hører ikke til denne liste: begynd forfra uden det.".into(),
+                "The page token does not belong to this list: start again without it.".into(),
+            ),
+            Self::UpdateMaskInvalid(why) => {
+                (format!("Felterne kan ikke ændres: {why}."), format!("These fields cannot be changed: {why}."))
+            }
+            Self::PersonalNumberRefused(field) => (
+                format!("Feltet {field} ligner et CPR-nummer: fjern det, for her må ingen stå."),
+                format!("The field {field} looks like a personal number (CPR): remove it, none may be kept here."),
+            ),
+            Self::IdempotencyKeyInvalid => (
+                "idempotency-key skal være 1 til 128 synlige ASCII-tegn.".into(),
+                "idempotency-key must be 1 to 128 printable ASCII characters.".into(),
+            ),
+            Self::MessageInvalid(why) => {
+                (format!("Beskeden kan ikke læses: {why}"), format!("The message cannot be read: {why}"))
+            }
+            Self::NotFound { kind, id } => (
+                format!("Der findes ingen {kind} {id} i organisationen."),
+                format!("There is no {kind} {id} in this organisation."),
+            ),
+            Self::EtagStale => (
+                "Objektet er ændret, siden du læste det: læs igen, og tag stilling på ny.".into(),
+                "The object has changed since you read it: read again and decide again.".into(),
+            ),
+            Self::IdempotencyKeyReused => (
+                "Denne idempotency-key er brugt til en anden forespørgsel: vælg en ny.".into(),
+                "This idempotency-key was used for another request: choose a new one.".into(),
+            ),
+            Self::ProjectNotActive { status } => {
+                (format!("Projektet er ikke aktivt: {status}."), format!("The project is not active: {status}."))
+            }
+            Self::ProjectNotOnHold => {
+                ("Kun et projekt på hold kan genoptages.".into(), "Only a project on hold can be resumed.".into())
+            }
+            Self::GateNotNext { gate, next } => (
+                format!("Projektets næste port er {next}, ikke {gate} (I01)."),
+                format!("The project's next gate is {next}, not {gate} (I01)."),
+            ),
+            Self::ReviewAlreadyOpen => (
+                "Projektet har en portgennemgang, der venter på beslutning: afgør den, eller træk den tilbage.".into(),
+                "The project has a gate review that awaits its decision: decide or withdraw it first.".into(),
+            ),
+            Self::ReviewNotOpen { state } => (
+                format!("Portgennemgangen er afsluttet ({state}) og kan ikke ændres."),
+                format!("The gate review has ended ({state}) and cannot be changed."),
+            ),
+            Self::NameTaken { name, .. } => {
+                (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
+            }
+            Self::DatabaseUnavailable(_) => (
+                "Databasen kan ikke nås lige nu. Intet er ændret: prøv igen.".into(),
+                "The database cannot be reached right now. Nothing was changed: retry.".into(),
+            ),
+            Self::OutcomeUnknown(_) => (
+                "Svaret på ændringen gik tabt. Prøv igen med samme idempotency-key, så afklares det.".into(),
+                "The answer to the change was lost. Retry with the same idempotency-key to find out.".into(),
+            ),
+            Self::DeadlineExceeded => (
+                "Kaldet nåede ikke at blive færdigt. Prøv igen med samme idempotency-key.".into(),
+                "The call did not finish in time. Retry with the same idempotency-key.".into(),
+            ),
+            Self::Conflict(_) => (
+                "En samtidig ændring kom først. Intet er ændret: prøv igen.".into(),
+                "A concurrent change came first. Nothing was changed: retry.".into(),
+            ),
+            Self::Overloaded => (
+                "Tjenesten har for travlt lige nu: prøv igen om lidt.".into(),
+                "The service is too busy right now: retry in a moment.".into(),
+            ),
+            Self::Internal(_) => (
+                "Der er sket en fejl hos os. Giv forespørgslens id til driften.".into(),
+                "Something failed on our side. Give the request id to the operator.".into(),
+            ),
+            Self::MethodUnknown => ("Den metode findes ikke.".into(), "There is no such method.".into()),
+        };
+        match language {
+            Language::Danish => da,
+            Language::English => en,
+        }
+    }
+
+    /// What happened, for the operator's eyes only.
+    pub fn cause(&self) -> String {
+        self.internal_cause().unwrap_or_else(|| self.to_string())
+    }
+
+    /// What happened inside, for the log; nothing for what is the caller's to mend.
+    fn internal_cause(&self) -> Option<String> {
+        match self {
+            Self::Internal(cause) => Some(cause.clone()),
+            Self::DatabaseUnavailable(error) | Self::OutcomeUnknown(error) | Self::Conflict(error) => {
+                Some(error.to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(Language::English))
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads a database error: who is to blame decides what the caller can do.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match sqlstate(&error).as_deref() {
+            // Serialization failure, deadlock, lock not available.
+            Some("40001" | "40P01" | "55P03") => Self::Conflict(error),
+            // statement_timeout: the deadline's net under the deadline.
+            Some("57014") => Self::DeadlineExceeded,
+            // Shutdown, crash recovery, read-only after a failover, too many connections, disk full, resources.
+            Some(state) if state.starts_with("57P") || state.starts_with("53") || state == "25006" => {
+                Self::DatabaseUnavailable(error)
+            }
+            Some(state) if state.starts_with("08") => Self::DatabaseUnavailable(error),
+            Some(_) => Self::Internal(error.to_string()),
+            None if is_connection(&error) => Self::DatabaseUnavailable(error),
+            None => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+/// Whether the connection, and not the statement, is to blame.
+pub fn is_connection(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => error.as_database_error(),
+        _ => None,
+    }
+}
+
+fn sqlstate(error: &DbErr) -> Option<String> {
+    database_error(error)?.code().map(Into::into)
+}
+
+/// Whether a statement broke this named constraint.
+pub fn violates(error: &DbErr, constraint: &str) -> bool {
+    database_error(error).and_then(|error| error.constraint()) == Some(constraint)
+}
+
+/// Gives the violation of one named constraint its domain meaning, where the statement is issued.
+pub fn on_constraint(constraint: &str, meaning: impl FnOnce() -> Error) -> impl FnOnce(DbErr) -> Error {
+    move |error| if violates(&error, constraint) { meaning() } else { error.into() }
+}
+
+/// The handlers' way out: the error rides along until [`finish`] knows who asked.
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let mut status = Self::new(error.code(), error.message(Language::English));
+        status.set_source(Arc::new(error));
+        status
+    }
+}
+
+/// An answer without a handler, from a layer.
+pub fn response<B: Default>(error: Error) -> http::Response<B> {
+    Status::from(error).into_http()
+}
+
+/// How a call failed, for its span and the metrics.
+pub struct Failed {
+    /// The gRPC code's name.
+    pub code: &'static str,
+    /// The reason.
+    pub reason: &'static str,
+    /// Whether the service, and not the caller, has something to mend.
+    pub ours: bool,
+}
+
+/// Completes a failed answer with details, language, request id and trace id, and logs what the caller is not told.
+/// Runs once per call, around everything that can answer.
+pub fn finish<B>(
+    response: &mut http::Response<B>,
+    language: Language,
+    request_id: &str,
+    trace_id: &str,
+) -> Option<Failed> {
+    let status = response.extensions_mut().remove::<Status>()?;
+    let foreign;
+    let error = match std::error::Error::source(&status).and_then(|source| source.downcast_ref::<Error>()) {
+        Some(error) => error,
+        None => {
+            foreign = from_transport(&status)?;
+            &foreign
+        }
+    };
+    let reason = error.reason_name();
+    match (error.internal_cause(), error.code()) {
+        (Some(cause), Code::Aborted) => tracing::info!(reason, cause, "call lost a race"),
+        (Some(cause), Code::Unavailable) => tracing::warn!(reason, cause, "call failed"),
+        (Some(cause), _) => tracing::error!(reason, cause, "call failed"),
+        (None, _) => {}
+    }
+    let mut details = ErrorDetails::new();
+    let message = error.message(language);
+    details
+        .set_error_info(
+            reason,
+            DOMAIN,
+            error
+                .metadata()
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect::<std::collections::HashMap<_, _>>(),
+        )
+        .set_request_info(request_id, trace_id)
+        .set_localized_message(language.tag(), &message);
+    let fields = error.fields();
+    if !fields.is_empty() {
+        details.set_bad_request(fields);
+    }
+    if error.code() == Code::FailedPrecondition {
+        details.add_precondition_failure_violation(reason, DOMAIN, message);
+    }
+    let complete = Status::with_error_details(error.code(), error.message(Language::English), details);
+    if let Err(status) = complete.add_header(response.headers_mut()) {
+        tracing::error!(cause = %status, "error details could not be sent");
+    }
+    Some(Failed {
+        code: code_name(error.code()),
+        reason,
+        ours: matches!(error.code(), Code::Internal | Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented),
+    })
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// A status that no handler made: the transport could not read the call.
+fn from_transport(status: &Status) -> Option<Error> {
+    match status.code() {
+        Code::Ok => None,
+        Code::Unimplemented => Some(Error::MethodUnknown),
+        Code::DeadlineExceeded | Code::Cancelled => Some(Error::DeadlineExceeded),
+        Code::ResourceExhausted => Some(Error::Overloaded),
+        Code::Internal | Code::InvalidArgument | Code::OutOfRange => {
+            Some(Error::MessageInvalid(status.message().to_owned()))
+        }
+        code => Some(Error::Internal(format!("{code:?}: {}", status.message()))),
+    }
+}

@@ -1,0 +1,59 @@
+//! Gevinst: the governance record of a municipality's digital portfolio. What is proposed, what is known, who decided
+//! what on which basis, and what value came of it.
+//!
+//! # The map
+//!
+//! A call passes `server` (the stack, layer by layer), becomes a [`ctx::Ctx`] (who, where, when), and is answered by its
+//! resource: `grpc.rs` decodes and encodes, `mod.rs` holds commands and queries, `rules.rs` the rules, `entity.rs` the
+//! rows. A command is one transaction with its audit entry; a query is one round trip, held to one organisation twice.
+//!
+//! | Read once | What it decides |
+//! |---|---|
+//! | [`server`] | what every call passes, in order |
+//! | [`ctx`] | what a call carries; how a command begins, is recorded and commits |
+//! | [`db`] | how a read is scoped, how a write is |
+//! | [`auth`] | who calls, and the table of who may what |
+//! | [`error`] | every way to fail, and what the caller is told |
+//! | [`audit`] | what is recorded of every change and refusal |
+//! | [`listing`] | filters, orders and pages |
+//!
+//! | Resource | Service |
+//! |---|---|
+//! | [`organisations`] | `OrganisationService` |
+//! | [`projects`] | `ProjectService` |
+//! | [`gates`] | `GateService` |
+//! | [`benefits`] | `BenefitService` |
+//! | [`audit`] | `AuditService` |
+//!
+//! # Invariants, and what holds each
+//!
+//! 1. `appraisal` and every `rules.rs` know no I/O, transport or database: `tests/it/architecture.rs`.
+//! 2. Only `grpc.rs`, `server.rs`, `error.rs` and `auth/mod.rs` name tonic or axum: `tests/it/architecture.rs`.
+//! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
+//! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
+//!    nothing, `Tx` is private to [`ctx`], `Done` can only be made with an [`auth::Allowed`]; `tests/it/coverage.rs`.
+//! 5. A lookup is scoped to the caller's organisation: finders take an [`ids::OrganisationId`]; row-level security holds
+//!    underneath: `tests/it/isolation.rs`.
+//! 6. Time, ids and randomness come from [`ctx::Ctx`]: `.clippy.toml`.
+//! 7. Every RPC refuses the unauthenticated, every command leaves an audit entry, every RPC has its HTTP path:
+//!    `tests/it/coverage.rs`, over the descriptor set.
+//! 8. No trait with one implementation: `tests/it/architecture.rs`. No repository layer, no twin types: review.
+
+pub mod audit;
+pub mod auth;
+pub mod benefits;
+pub mod config;
+pub mod ctx;
+pub mod db;
+pub mod dev;
+pub mod error;
+pub mod gates;
+pub mod ids;
+pub mod listing;
+pub mod migrate;
+pub mod organisations;
+mod personal_number;
+pub mod projects;
+pub mod server;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,203 @@
+//! The command line: parse, start, run. `gevinst --help` lists the commands, README.md the settings.
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use gevinst::{
+    auth::Role,
+    config::{self, Config},
+    ctx::Clock,
+    dev, migrate,
+    organisations::{self, Founding},
+    server::Server,
+    telemetry,
+};
+use uuid::Uuid;
+
+/// The governance service of a municipality's digital portfolio.
+#[derive(Parser)]
+#[command(name = "gevinst", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve, configured by GEVINST_… environment variables (production).
+    Serve,
+    /// Bring the schema of GEVINST_OWNER_DATABASE_URL up to this version.
+    Migrate,
+    /// Found an organisation in the database of GEVINST_OWNER_DATABASE_URL; prints its id.
+    Organisation {
+        /// Its name, such as "Hedeby Kommune".
+        #[arg(long)]
+        name: String,
+        /// Its four-digit municipality code.
+        #[arg(long)]
+        code: String,
+        /// The letters its project numbers begin with, such as HED.
+        #[arg(long)]
+        prefix: String,
+        /// Its id; a new one when left out.
+        #[arg(long)]
+        id: Option<Uuid>,
+    },
+    /// Serve on a private PostgreSQL with demo data (development). GEVINST_LISTEN and GEVINST_DATA say where.
+    Dev,
+    /// Print a development token for the demo organisation.
+    Token {
+        /// A role, such as portfolio-office; several may be given.
+        #[arg(long, required = true, value_parser = role)]
+        role: Vec<Role>,
+        /// The person's subject; the role's name when left out.
+        #[arg(long)]
+        person: Option<String>,
+        /// The organisation; the demo organisation when left out.
+        #[arg(long)]
+        organisation: Option<Uuid>,
+    },
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    name.parse().map_err(|_| {
+        let known: Vec<&str> = dev::roles().collect();
+        format!("the roles are {}", known.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve => serve(),
+        Command::Migrate => run(migrate_up()),
+        Command::Organisation { name, code, prefix, id } => {
+            run(found(Founding { id, name, code, number_prefix: prefix }))
+        }
+        Command::Dev => develop(),
+        Command::Token { role, person, organisation } => token(&role, person, organisation),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            say(&mut std::io::stderr(), &format!("gevinst: {problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line for the person at the terminal; one who has left is not missed.
+fn say(to: &mut impl std::io::Write, line: &str) {
+    let _ = writeln!(to, "{line}");
+}
+
+fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+fn serve() -> Result<(), String> {
+    let config = Config::from_env(environment()?).map_err(|problems| problems.to_string())?;
+    run(async {
+        let telemetry = telemetry::init(&config.log, config.otlp_endpoint.as_deref(), config.trace_ratio)?;
+        let result = tokio::select! {
+            started = Server::start(&config, Clock::default()) => match started {
+                Ok(server) => {
+                    stop_signal().await?;
+                    server.shutdown().await;
+                    Ok(())
+                }
+                Err(problem) => Err(problem),
+            },
+            stopped = stop_signal() => stopped,
+        };
+        flush(telemetry).await;
+        result
+    })
+}
+
+fn develop() -> Result<(), String> {
+    let settings = dev::Settings::from_env(environment()?)?;
+    // The supervisor ends with the thread that started it: this one, which lives as long as the process.
+    let cluster = dev::postgres::Cluster::start(&settings.data.join("postgres"))?;
+    run(async {
+        let telemetry = telemetry::init(&settings.log, settings.otlp_endpoint.as_deref(), 1.0)?;
+        let result = tokio::select! {
+            started = dev::start(&settings, &cluster) => match started {
+                Ok((server, welcome)) => {
+                    say(&mut std::io::stdout(), &welcome);
+                    stop_signal().await?;
+                    server.shutdown().await;
+                    Ok(())
+                }
+                Err(problem) => Err(problem),
+            },
+            stopped = stop_signal() => stopped,
+        };
+        flush(telemetry).await;
+        result
+    })?;
+    cluster.stop()
+}
+
+async fn flush(telemetry: telemetry::Telemetry) {
+    // Sending blocks, and needs the runtime meanwhile.
+    if let Err(error) = tokio::task::spawn_blocking(move || telemetry.shutdown()).await {
+        say(&mut std::io::stderr(), &format!("gevinst: telemetry: {error}"));
+    }
+}
+
+async fn migrate_up() -> Result<(), String> {
+    let url = config::owner_database_url(environment()?).map_err(|problems| problems.to_string())?;
+    let db = migrate::connect(&url).await?;
+    let applied = migrate::up(&db).await?;
+    for name in &applied {
+        say(&mut std::io::stdout(), &format!("applied {name}"));
+    }
+    say(&mut std::io::stdout(), &format!("the schema is up to date; {} migration(s) applied", applied.len()));
+    Ok(())
+}
+
+async fn found(founding: Founding) -> Result<(), String> {
+    let url = config::owner_database_url(environment()?).map_err(|problems| problems.to_string())?;
+    let db = migrate::connect(&url).await?;
+    let id = organisations::found(&db, &founding, &Clock::default()).await.map_err(|error| error.to_string())?;
+    say(&mut std::io::stdout(), &id.to_string());
+    Ok(())
+}
+
+fn token(roles: &[Role], person: Option<String>, organisation: Option<Uuid>) -> Result<(), String> {
+    let settings = dev::Settings::from_env(environment()?)?;
+    let token = dev::issuer::Issuer::open(&settings.data)?.token(
+        person.as_deref().unwrap_or_else(|| roles.first().map_or("reader", |role| role.name())),
+        organisation.unwrap_or(dev::DEMO_ORGANISATION),
+        roles,
+    )?;
+    say(&mut std::io::stdout(), &token);
+    Ok(())
+}
+
+/// The environment as text; a name or value that is none is passed over unless it is ours.
+fn environment() -> Result<Vec<(String, String)>, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            if !name.starts_with("GEVINST_") {
+                return None;
+            }
+            Some(value.into_string().map(|value| (name.clone(), value)).map_err(|_| format!("{name} is not UTF-8")))
+        })
+        .collect()
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stop_signal() -> Result<(), String> {
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| error.to_string()),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,57 @@
+//! `OrganisationService`: decode, ask, encode.
+
+use gevinst_proto::v1::{self as pb, organisation_service_server::OrganisationService};
+use tonic::{Request, Response, Status};
+
+use crate::server::Service;
+
+#[tonic::async_trait]
+impl OrganisationService for Service {
+    async fn list_organisations(
+        &self,
+        request: Request<pb::ListOrganisationsRequest>,
+    ) -> Result<Response<pb::ListOrganisationsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::list(ctx, request).await?))
+    }
+
+    async fn get_organisation(
+        &self,
+        request: Request<pb::GetOrganisationRequest>,
+    ) -> Result<Response<pb::GetOrganisationResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::get(ctx, request).await?))
+    }
+
+    async fn create_org_unit(
+        &self,
+        request: Request<pb::CreateOrgUnitRequest>,
+    ) -> Result<Response<pb::CreateOrgUnitResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::create_unit(ctx, request).await?))
+    }
+
+    async fn get_org_unit(
+        &self,
+        request: Request<pb::GetOrgUnitRequest>,
+    ) -> Result<Response<pb::GetOrgUnitResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::get_unit(ctx, request).await?))
+    }
+
+    async fn list_org_units(
+        &self,
+        request: Request<pb::ListOrgUnitsRequest>,
+    ) -> Result<Response<pb::ListOrgUnitsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::list_units(ctx, request).await?))
+    }
+
+    async fn update_org_unit(
+        &self,
+        request: Request<pb::UpdateOrgUnitRequest>,
+    ) -> Result<Response<pb::UpdateOrgUnitResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::update_unit(ctx, request).await?))
+    }
+}

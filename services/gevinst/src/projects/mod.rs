@@ -1,0 +1,235 @@
+//! Projects: registered in minutes, changed by their people, moved by their gates only (I01).
+
+pub mod entity;
+pub mod grpc;
+pub mod rules;
+
+use gevinst_proto::v1 as pb;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect, TryIntoModel,
+};
+
+use self::{
+    entity::Model,
+    rules::{ProjectClass, Stage, Status},
+};
+use crate::{
+    audit::Object,
+    auth::{Action, Resource},
+    ctx::{Changes, Command, Ctx},
+    db::postgres,
+    error::{Error, Result, on_constraint},
+    gates,
+    ids::{OrgUnitId, Project, ProjectId},
+    wire::{etag, masked, required},
+};
+
+/// Registers a project and numbers it. One statement: the row lock on the year's number is taken last and held no longer
+/// than to the commit, and a registration that fails gives its number back (gapless).
+const REGISTER: &str = "WITH year AS (SELECT extract(year FROM $9::timestamptz AT TIME ZONE 'Europe/Copenhagen')::int AS y), \
+    numbered AS (INSERT INTO project_numbers AS n (organisation_id, year, last) SELECT $1, y, 1 FROM year \
+        ON CONFLICT (organisation_id, year) DO UPDATE SET last = n.last + 1 RETURNING year, last) \
+    INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
+        project_class, stage, status, created_at, updated_at) \
+    SELECT $1, $2, o.number_prefix || '-' || year || '-' || lpad(last::text, greatest(3, length(last::text)), '0'), \
+        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
+
+/// Registers a project.
+pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<pb::RegisterProjectResponse> {
+    let unit = OrgUnitId::parse(&request.org_unit)?;
+    let class = class(request.project_class)?;
+    ctx.command(Action::ProjectRegister, Object::new::<Project>(), async move |command| {
+        let allowed = command.authorize(Resource::Organisation)?;
+        let id: ProjectId = command.ctx().new_id();
+        let values = [
+            command.ctx().organisation()?.uuid().into(),
+            id.uuid().into(),
+            request.title.into(),
+            request.vision.into(),
+            unit.uuid().into(),
+            request.project_owner.into(),
+            request.project_manager.into(),
+            <&str>::from(class).into(),
+            command.ctx().now().into(),
+            <&str>::from(Stage::Idea).into(),
+            <&str>::from(Status::Active).into(),
+        ];
+        let registered = entity::Entity::find()
+            .from_raw_sql(postgres(REGISTER, values))
+            .one(command.tx())
+            .await
+            .map_err(on_constraint("projects_org_unit_fkey", || unit.not_found()))?;
+        let project = registered.ok_or_else(|| Error::Internal("nothing was registered".to_owned()))?;
+        let changes = described(&project);
+        let response = pb::RegisterProjectResponse { project: Some(project.into_proto()?) };
+        Ok(command.created(allowed, id, changes, response))
+    })
+    .await
+}
+
+/// One project.
+pub async fn get(ctx: Ctx, request: pb::GetProjectRequest) -> Result<pb::GetProjectResponse> {
+    let id = ProjectId::parse(&request.project)?;
+    let db = ctx.read(Action::ProjectRead).await?;
+    let found = entity::find_one_in(db.organisation(), id).one(&db).await?;
+    Ok(pb::GetProjectResponse { project: Some(found.ok_or_else(|| id.not_found())?.into_proto()?) })
+}
+
+/// The organisation's projects, a page at a time.
+pub async fn list(ctx: Ctx, request: pb::ListProjectsRequest) -> Result<pb::ListProjectsResponse> {
+    let page = entity::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
+    let db = ctx.read(Action::ProjectRead).await?;
+    let mut select = entity::find_in(db.organisation());
+    if !page.filters_on("archived") {
+        select = select.filter(entity::Column::Archived.eq(false));
+    }
+    let (projects, next_page_token) = page.fetch(&db, select).await?;
+    Ok(pb::ListProjectsResponse {
+        projects: projects.into_iter().map(Model::into_proto).collect::<Result<_>>()?,
+        next_page_token,
+    })
+}
+
+/// Changes what was registered.
+pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::UpdateProjectResponse> {
+    let id = ProjectId::parse(&request.project)?;
+    let new = request.changes.unwrap_or_default();
+    let mask = masked(
+        request.update_mask,
+        &[
+            ("title", new.title.is_some()),
+            ("vision", new.vision.is_some()),
+            ("org_unit", new.org_unit.is_some()),
+            ("project_owner", new.project_owner.is_some()),
+            ("project_manager", new.project_manager.is_some()),
+            ("project_class", new.project_class.is_some()),
+        ],
+    )?;
+    let unit = new.org_unit.as_deref().map(OrgUnitId::parse).transpose()?;
+    ctx.command(Action::ProjectUpdate, Object::of(id), async move |command| {
+        let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
+        before.standing()?.must_be_listed()?;
+        must_match(&before, &request.etag)?;
+        let mut project = before.clone().into_active_model();
+        for field in mask {
+            match field {
+                "title" => project.title = Set(required(field, new.title.clone())?),
+                "vision" => project.vision = Set(required(field, new.vision.clone())?),
+                "org_unit" => project.org_unit_id = Set(required(field, unit)?.uuid()),
+                "project_owner" => project.project_owner = Set(required(field, new.project_owner.clone())?),
+                "project_manager" => project.project_manager = Set(required(field, new.project_manager.clone())?),
+                _ => {
+                    let class = class(required(field, new.project_class)?)?;
+                    project.project_class = Set(<&str>::from(class).to_owned());
+                }
+            }
+        }
+        let unit = unit.unwrap_or_else(|| OrgUnitId::new(before.org_unit_id));
+        let after = save(&command, &before, project)
+            .await
+            .map_err(on_constraint("projects_org_unit_fkey", || unit.not_found()))?;
+        let changes = changed(&before, &after);
+        let response = pb::UpdateProjectResponse { project: Some(after.into_proto()?) };
+        Ok(command.done(allowed, changes, response))
+    })
+    .await
+}
+
+/// Takes a project out of the lists.
+pub async fn archive(ctx: Ctx, request: pb::ArchiveProjectRequest) -> Result<pb::ArchiveProjectResponse> {
+    let id = ProjectId::parse(&request.project)?;
+    ctx.command(Action::ProjectArchive, Object::of(id), async move |command| {
+        let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
+        before.standing()?.must_be_listed()?;
+        must_match(&before, &request.etag)?;
+        if gates::entity::find_open(command.ctx().organisation()?, id).count(command.tx()).await? > 0 {
+            return Err(Error::ReviewAlreadyOpen);
+        }
+        let mut project = before.clone().into_active_model();
+        project.archived = Set(true);
+        let after = save(&command, &before, project).await?;
+        let changes = changed(&before, &after);
+        let response = pb::ArchiveProjectResponse { project: Some(after.into_proto()?) };
+        Ok(command.done(allowed, changes, response))
+    })
+    .await
+}
+
+/// Takes a project on hold up again, at the same gate.
+pub async fn resume(ctx: Ctx, request: pb::ResumeProjectRequest) -> Result<pb::ResumeProjectResponse> {
+    let id = ProjectId::parse(&request.project)?;
+    ctx.command(Action::ProjectResume, Object::of(id), async move |command| {
+        let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
+        let standing = before.standing()?;
+        standing.must_be_listed()?;
+        if standing.status != Status::OnHold {
+            return Err(Error::ProjectNotOnHold);
+        }
+        let after = stand(&command, &before, standing.stage, Status::Active).await?;
+        let changes = changed(&before, &after).set("reason", request.reason);
+        let response = pb::ResumeProjectResponse { project: Some(after.into_proto()?) };
+        Ok(command.done(allowed, changes, response))
+    })
+    .await
+}
+
+/// A project, locked until the command ends: two commands on it follow each other.
+pub async fn load(command: &Command, id: ProjectId) -> Result<Model> {
+    let organisation = command.ctx().organisation()?;
+    let found = entity::find_one_in(organisation, id).lock_exclusive().one(command.tx()).await?;
+    found.ok_or_else(|| id.not_found())
+}
+
+/// Gives a project the stage and status that a gate, or a resumption, leads to.
+pub async fn stand(command: &Command, before: &Model, stage: Stage, status: Status) -> Result<Model> {
+    let mut project = before.clone().into_active_model();
+    project.stage = Set(<&str>::from(stage).to_owned());
+    project.status = Set(<&str>::from(status).to_owned());
+    Ok(save(command, before, project).await?)
+}
+
+async fn save(command: &Command, before: &Model, mut project: entity::ActiveModel) -> Result<Model, sea_orm::DbErr> {
+    project.version = Set(before.version + 1);
+    project.updated_at = Set(command.ctx().now());
+    project.update(command.tx()).await?.try_into_model()
+}
+
+fn must_match(project: &Model, wanted: &str) -> Result<()> {
+    if etag(project.version) == wanted { Ok(()) } else { Err(Error::EtagStale) }
+}
+
+fn class(number: i32) -> Result<ProjectClass> {
+    ProjectClass::from_repr(number).ok_or_else(|| Error::invalid("project_class", "is no class"))
+}
+
+/// Everything of a new project, for the audit entry.
+fn described(project: &Model) -> Changes {
+    Changes::default()
+        .set("number", project.number.as_str())
+        .set("title", project.title.as_str())
+        .set("vision", project.vision.as_str())
+        .set("org_unit", project.org_unit_id.to_string())
+        .set("project_owner", project.project_owner.as_str())
+        .set("project_manager", project.project_manager.as_str())
+        .set("project_class", project.project_class.as_str())
+        .set("stage", project.stage.as_str())
+        .set("status", project.status.as_str())
+}
+
+/// What differs between two states of a project, for the audit entry.
+pub fn changed(before: &Model, after: &Model) -> Changes {
+    Changes::default()
+        .change("title", before.title.as_str(), after.title.as_str())
+        .change("vision", before.vision.as_str(), after.vision.as_str())
+        .change("org_unit", before.org_unit_id.to_string(), after.org_unit_id.to_string())
+        .change("project_owner", before.project_owner.as_str(), after.project_owner.as_str())
+        .change("project_manager", before.project_manager.as_str(), after.project_manager.as_str())
+        .change("project_class", before.project_class.as_str(), after.project_class.as_str())
+        .change("stage", before.stage.as_str(), after.stage.as_str())
+        .change("status", before.status.as_str(), after.status.as_str())
+        .change("archived", before.archived, after.archived)
+}

@@ -1,0 +1,458 @@
+//! The stack, read from top to bottom: what every call passes, in order, and what is served on which port.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use gevinst_proto::{DESCRIPTOR_POOL, DESCRIPTOR_SET, v1};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use prost::Message;
+use prost_reflect::ReflectMessage;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_web::GrpcWebLayer;
+use tower::Layer;
+use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
+use tracing::{Instrument, Span, field::Empty, info_span};
+
+use crate::{
+    auth::{Caller, authenticate, token::Verifier},
+    config::Config,
+    ctx::{App, Call, Clock, Ctx},
+    db::Db,
+    error::{self, Error, Language, Result},
+    telemetry::{self, Metrics},
+};
+
+/// The largest message taken, in bytes.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// How often health and the ready metric look at the database.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Answers every RPC of the contract; each resource implements its trait on it in its `grpc.rs`.
+#[derive(Clone)]
+pub struct Service {
+    app: Arc<App>,
+}
+
+impl Service {
+    /// Lets a call in: who it is comes from the layers, what it asks has kept its rules.
+    pub fn enter<M: Message + ReflectMessage>(&self, mut request: tonic::Request<M>) -> Result<(Ctx, M)> {
+        let call = request.extensions_mut().remove::<Arc<Call>>();
+        let caller = request.extensions_mut().remove::<Arc<Caller>>().ok_or(Error::TokenMissing)?;
+        let call = call.ok_or_else(|| Error::Internal("a call past the layers".to_owned()))?;
+        let message = request.into_inner();
+        Ok((Ctx::new(self.app.clone(), call, caller, &message)?, message))
+    }
+}
+
+/// What the layers share.
+struct Layers {
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    methods: BTreeSet<String>,
+    permits: Semaphore,
+    max_deadline: Duration,
+}
+
+/// A server that runs.
+pub struct Server {
+    /// Where calls are served.
+    pub address: SocketAddr,
+    /// Where probes and metrics are served.
+    pub admin_address: SocketAddr,
+    app: Arc<App>,
+    stop: CancellationToken,
+    drain: Duration,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts to serve. Waits for the database as long as it takes; refuses one whose schema or role is not fit.
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, String> {
+        let verifier = Arc::new(Verifier::new(&config.token).await?);
+        let db = Db::connect(&config.database_url, config.database_connections, config.max_deadline)
+            .await
+            .map_err(|error| format!("GEVINST_DATABASE_URL: {error}"))?;
+        let app = Arc::new(App::new(db, clock));
+        app.warm_up();
+        let metrics = Arc::new(Metrics::default());
+        let stop = CancellationToken::new();
+
+        // Probes answer from the first moment on: alive, and not ready.
+        let admin = bind(config.admin_listen).await?;
+        let admin_address = address(&admin)?;
+        let probes = admin_routes(app.clone(), metrics.clone());
+        let mut tasks = vec![tokio::spawn(serve_admin(admin, probes, stop.clone()))];
+        wait_for_database(&app.db).await?;
+
+        let listener = bind(config.listen).await?;
+        let address = address(&listener)?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let reflection_error = |error: tonic_reflection::server::Error| error.to_string();
+
+        let service = Service { app: app.clone() };
+        let routes = Routes::new(health_service)
+            .add_service(reflection().build_v1().map_err(reflection_error)?)
+            .add_service(reflection().build_v1alpha().map_err(reflection_error)?)
+            .add_service(
+                v1::organisation_service_server::OrganisationServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::project_service_server::ProjectServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::gate_service_server::GateServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::benefit_service_server::BenefitServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::audit_service_server::AuditServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE),
+            );
+
+        let layers = Arc::new(Layers {
+            app: app.clone(),
+            metrics: metrics.clone(),
+            methods: methods(),
+            permits: Semaphore::new(config.max_concurrent_calls),
+            max_deadline: config.max_deadline,
+        });
+        // From the inside out: the last layer added is the first one a call meets.
+        let grpc = routes
+            .into_axum_router()
+            // No caller, no call; the open services apart.
+            .layer(from_fn_with_state(verifier, authenticate))
+            // More calls at once than the limit are refused while refusing is cheap.
+            .layer(from_fn_with_state(layers.clone(), shed))
+            // Nobody waits longer than they asked for, nor than the service allows.
+            .layer(from_fn_with_state(layers.clone(), deadline))
+            // A panic is an INTERNAL to its caller and to nobody else.
+            .layer(CatchPanicLayer::custom(panicked))
+            // Whatever prints a request prints no token.
+            .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+            // Request id, span, metrics; and every failed answer leaves complete.
+            .layer(from_fn_with_state(layers, observe));
+        // gRPC-Web becomes gRPC outside all of that, so both pass the same layers.
+        let grpc = GrpcWebLayer::new().layer(grpc);
+        // One port. What is not gRPC has no routes yet: the HTTP/JSON gateway's place is beside `grpc`, here.
+        let port = Router::new().fallback_service(grpc).layer(from_fn(only_grpc));
+
+        let server = tonic::transport::Server::builder()
+            .accept_http1(true)
+            .max_concurrent_streams(Some(200))
+            .http2_max_header_list_size(Some(16 * 1024))
+            .http2_max_pending_accept_reset_streams(Some(20))
+            .http2_max_local_error_reset_streams(Some(20))
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_connection_age(Duration::from_secs(1800))
+            .add_routes(Routes::from(port));
+        let stopped = stop.clone();
+        tasks.push(tokio::spawn(async move {
+            let incoming = TcpListenerStream::new(listener);
+            if let Err(error) = server.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned()).await {
+                tracing::error!(%error, "the server ended");
+            }
+        }));
+        tasks.push(tokio::spawn(watch_health(app.clone(), metrics, health, stop.clone())));
+        tracing::info!(%address, %admin_address, "serving");
+        Ok(Self { address, admin_address, app, stop, drain: config.drain, tasks })
+    }
+
+    /// Stops: takes no more, finishes what was accepted, for as long as the configuration allows.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.app.commands.close();
+        let finish = async {
+            for task in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a task of the server ended badly");
+                }
+            }
+            self.app.commands.wait().await;
+        };
+        if tokio::time::timeout(self.drain, finish).await.is_err() {
+            tracing::warn!("calls were still under way when the time to drain was over");
+        }
+        self.app.db.clone().close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| error.to_string())
+}
+
+/// The paths of the contract's methods, without the leading slash.
+fn methods() -> BTreeSet<String> {
+    DESCRIPTOR_POOL
+        .services()
+        .flat_map(|service| {
+            let name = service.full_name().to_owned();
+            let paths = service.methods().map(move |method| format!("{name}/{}", method.name()));
+            paths.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Everything but gRPC and gRPC-Web.
+async fn only_grpc(request: Request, next: Next) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return next.run(request).await;
+    }
+    let body = r#"{"code":5,"status":"NOT_FOUND","message":"This port speaks gRPC and gRPC-Web."}"#;
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// The caller's request id, where it is fit to be repeated in logs and headers.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let fit =
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    fit.then(|| id.to_owned())
+}
+
+/// Gives a call its id, span and trace; counts it; completes its answer when it failed.
+async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let path = request.uri().path().trim_start_matches('/');
+    // Whatever is not of the contract shares one name: names come from callers, and each costs memory.
+    let method = if layers.methods.contains(path) { path.to_owned() } else { "other".to_owned() };
+    let now = layers.app.clock.now();
+    let request_id = request_id(request.headers()).unwrap_or_else(|| layers.app.ids.next(now).to_string());
+    let span = info_span!(
+        "call",
+        otel.name = method,
+        otel.kind = "server",
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        rpc.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+        request_id,
+        trace_id = Empty,
+    );
+    let trace_id = telemetry::continue_trace(&span, request.headers());
+    span.record("trace_id", &trace_id);
+    let language = Language::from_headers(request.headers());
+    let idempotency_key = request.headers().get("idempotency-key").map(|value| value.as_bytes().to_vec());
+    request.extensions_mut().insert(Arc::new(Call {
+        request_id: request_id.clone(),
+        trace_id: trace_id.clone(),
+        language,
+        method: method.clone(),
+        idempotency_key,
+    }));
+
+    layers.metrics.in_flight.inc();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    layers.metrics.in_flight.dec();
+
+    let failed = span.in_scope(|| error::finish(&mut response, language, &request_id, &trace_id));
+    let code = failed.as_ref().map_or("OK", |failed| failed.code);
+    record(&span, code, failed.as_ref().map(|failed| failed.reason), failed.is_some_and(|failed| failed.ours));
+    layers.metrics.count(&method, code, began.elapsed());
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// How the call ended, by OpenTelemetry's RPC conventions: what is the caller's to mend is no error of the server's.
+fn record(span: &Span, code: &str, reason: Option<&str>, ours: bool) {
+    span.record("rpc.response.status_code", code);
+    if let Some(reason) = reason {
+        span.record("error.type", reason);
+    }
+    if ours {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// What a panic answers; the hook has logged where.
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    error::response::<Body>(Error::Internal("panic".to_owned()))
+}
+
+/// Answers DEADLINE_EXCEEDED when the caller's `grpc-timeout`, or the service's own limit, is over. A little earlier, in
+/// fact: the transport watches the same header, and its answer would come without details.
+async fn deadline(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
+    let asked = request.headers().get("grpc-timeout").and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let allowed = asked.map_or(layers.max_deadline, |asked| asked.min(layers.max_deadline));
+    let allowed = allowed.saturating_sub((allowed / 20).min(Duration::from_millis(10)));
+    match tokio::time::timeout(allowed, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => error::response(Error::DeadlineExceeded),
+    }
+}
+
+/// A `grpc-timeout`: up to eight digits and a unit.
+fn grpc_timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// Refuses what is over the limit of concurrent calls.
+async fn shed(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
+    match layers.permits.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => error::response(Error::Overloaded),
+    }
+}
+
+/// Whether the database is there, and has the schema that this version needs. A newer schema is fine for a replica that
+/// already runs: upgrades migrate first, and migrations are safe under the version before.
+async fn readiness(db: &Db) -> Result<(), String> {
+    let look = tokio::time::timeout(Duration::from_secs(2), db.schema());
+    let applied = match look.await {
+        Ok(Ok(applied)) => applied,
+        Ok(Err(error)) => return Err(format!("the database cannot be asked: {error}")),
+        Err(_) => return Err("the database did not answer within 2 s".to_owned()),
+    };
+    match gevinst_migrations::names().find(|name| !applied.iter().any(|applied| applied == name)) {
+        Some(missing) => Err(format!("migration {missing} is missing: run `gevinst migrate`")),
+        None => Ok(()),
+    }
+}
+
+/// Waits until the database answers; refuses a schema that this version does not know and a role that policies do not
+/// hold.
+async fn wait_for_database(db: &Db) -> Result<(), String> {
+    let applied = loop {
+        match db.schema().await {
+            Ok(applied) => break applied,
+            Err(error @ Error::DatabaseUnavailable(_)) => {
+                let cause = error.cause();
+                tracing::warn!(cause, "waiting for the database");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => {
+                return Err(format!(
+                    "the database has no schema of gevinst, or the role may not read it: run `gevinst migrate` ({})",
+                    error.cause()
+                ));
+            }
+        }
+    };
+    let known: Vec<&str> = gevinst_migrations::names().collect();
+    if let Some(missing) = known.iter().find(|name| !applied.iter().any(|applied| applied == *name)) {
+        return Err(format!("migration {missing} is missing: run `gevinst migrate`"));
+    }
+    if let Some(newer) = applied.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!(
+            "the schema has migration {newer}, which this version does not know: run the version that does"
+        ));
+    }
+    match db.role_problem().await {
+        Ok(None) => Ok(()),
+        Ok(Some(problem)) => Err(problem),
+        Err(error) => Err(format!("the connected role could not be examined: {}", error.cause())),
+    }
+}
+
+/// Keeps gRPC health and the ready metric true.
+async fn watch_health(
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    health: tonic_health::server::HealthReporter,
+    stop: CancellationToken,
+) {
+    let services: Vec<String> = DESCRIPTOR_POOL.services().map(|service| service.full_name().to_owned()).collect();
+    while !stop.is_cancelled() {
+        let ready = readiness(&app.db).await.is_ok();
+        metrics.set_ready(ready);
+        let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        for service in std::iter::once("").chain(services.iter().map(String::as_str)) {
+            health.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        // The process runs: restart it only when this fails.
+        .route("/livez", get(async || "ok\n"))
+        // Calls can be answered: route to it only while this holds.
+        .route(
+            "/readyz",
+            get(async move || match readiness(&app.db).await {
+                Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+                Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            }),
+        )
+        .route(
+            "/metrics",
+            get(async move || {
+                let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                ([(header::CONTENT_TYPE, content_type)], metrics.text())
+            }),
+        )
+}
+
+async fn serve_admin(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin server ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeout_units_read_and_nonsense_ignored() {
+        assert_eq!(grpc_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(grpc_timeout("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for nonsense in ["", "S", "-1S", "123456789m", "5x", "1.5S", "5æ"] {
+            assert_eq!(grpc_timeout(nonsense), None, "{nonsense}");
+        }
+    }
+}

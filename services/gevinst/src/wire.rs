@@ -1,0 +1,51 @@
+//! Values between their shape in the contract and their shape here.
+
+use prost_types::{FieldMask, Timestamp};
+use rust_decimal::Decimal;
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+
+/// A moment.
+pub fn timestamp(moment: OffsetDateTime) -> Timestamp {
+    Timestamp { seconds: moment.unix_timestamp(), nanos: i32::try_from(moment.nanosecond()).unwrap_or_default() }
+}
+
+/// A decimal that validation has found to be one.
+pub fn decimal(field: &str, text: &str) -> Result<Decimal> {
+    text.parse().map_err(|_| Error::invalid(field, "must be a decimal"))
+}
+
+/// A decimal without trailing zeros: the column keeps six places, a caller wrote fewer.
+pub fn decimal_text(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+/// The fields that an update writes: those of the mask, or, without one, those that are set. Whatever else the mask
+/// names is refused.
+pub fn masked(mask: Option<FieldMask>, changeable: &[(&'static str, bool)]) -> Result<Vec<&'static str>> {
+    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+    if paths.is_empty() {
+        return Ok(changeable.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect());
+    }
+    let known = |path: &String| changeable.iter().map(|(name, _)| *name).find(|name| name == path);
+    paths
+        .iter()
+        .map(|path| {
+            known(path).ok_or_else(|| {
+                let names: Vec<&str> = changeable.iter().map(|(name, _)| *name).collect();
+                Error::UpdateMaskInvalid(format!("{path}: only {} can be", names.join(", ")))
+            })
+        })
+        .collect()
+}
+
+/// The value of a field that a mask names and that cannot be empty.
+pub fn required<T>(field: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::invalid(&format!("changes.{field}"), "is in the mask, but has no value"))
+}
+
+/// Names a row's state: its version.
+pub fn etag(version: i64) -> String {
+    format!("v{version}")
+}

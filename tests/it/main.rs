@@ -1,0 +1,3 @@
+//! Gevinst seen from outside.
+
+fn main() {}
