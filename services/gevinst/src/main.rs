@@ -102,6 +102,7 @@ fn serve() -> Result<(), String> {
     let config = Config::from_env(environment()?).map_err(|problems| problems.to_string())?;
     run(async {
         let telemetry = telemetry::init(&config.log, config.otlp_endpoint.as_deref(), config.trace_ratio)?;
+        telemetry::log_panics();
         let result = tokio::select! {
             started = Server::start(&config, Clock::default()) => match started {
                 Ok(server) => {
@@ -124,6 +125,7 @@ fn develop() -> Result<(), String> {
     let cluster = dev::postgres::Cluster::start(&settings.data.join("postgres"))?;
     run(async {
         let telemetry = telemetry::init(&settings.log, settings.otlp_endpoint.as_deref(), 1.0)?;
+        telemetry::log_panics();
         let result = tokio::select! {
             started = dev::start(&settings, &cluster) => match started {
                 Ok((server, welcome)) => {

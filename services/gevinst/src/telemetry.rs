@@ -82,13 +82,17 @@ pub fn init(log: &str, otlp_endpoint: Option<&str>, trace_ratio: f64) -> Result<
             metadata.is_span() && metadata.target().starts_with("gevinst")
         }));
     tracing_subscriber::registry().with(spans).with(lines).try_init().map_err(|error| error.to_string())?;
+    Ok(Telemetry { provider })
+}
+
+/// Makes a panic a log line: where it happened and what it said.
+pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // The payload is a message of ours or a library's; where it came from is what mends it.
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         let message = panic.payload_as_str().unwrap_or_default();
         tracing::error!(location, message, "panic");
     }));
-    Ok(Telemetry { provider })
 }
 
 impl Telemetry {

@@ -47,6 +47,10 @@ impl Issuer {
         let mut jwk = Jwk::from_encoding_key(&issuer.key, Algorithm::EdDSA).map_err(|error| error.to_string())?;
         jwk.common.key_id = Some(KEY_ID.to_owned());
         let set = serde_json::to_vec(&JwkSet { keys: vec![jwk] }).map_err(|error| error.to_string())?;
+        // A server may be reading it: it is written once.
+        if fs::read(issuer.jwks_path()).is_ok_and(|there| there == set) {
+            return Ok(issuer);
+        }
         write(&issuer.jwks_path(), &set)?;
         Ok(issuer)
     }

@@ -32,7 +32,8 @@ pub const DEMO_ORGANISATION: Uuid = Uuid::from_u128(0x0199_9999_0000_7000_8000_0
 pub struct Settings {
     /// Where to serve: GEVINST_LISTEN, 127.0.0.1:8080 by default.
     pub listen: SocketAddr,
-    /// Where everything is kept: GEVINST_DATA, `.gevinst` here by default.
+    /// Where everything is kept: GEVINST_DATA; by default `.gevinst` here, or `/var/lib/gevinst-dev` for root, whose
+    /// home PostgreSQL's own user could not enter.
     pub data: PathBuf,
     /// Where traces go: GEVINST_OTLP_ENDPOINT, nowhere by default.
     pub otlp_endpoint: Option<String>,
@@ -45,7 +46,7 @@ impl Settings {
     pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
         let mut settings = Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            data: PathBuf::from(".gevinst"),
+            data: PathBuf::from(if postgres::is_root()? { "/var/lib/gevinst-dev" } else { ".gevinst" }),
             otlp_endpoint: None,
             log: "warn".to_owned(),
         };

@@ -174,6 +174,11 @@ fn programs() -> Result<PathBuf, String> {
     })
 }
 
+/// Whether we are root, which PostgreSQL refuses to be.
+pub fn is_root() -> Result<bool, String> {
+    fs::metadata("/proc/self").map(|own| own.uid() == 0).map_err(|error| format!("/proc/self: {error}"))
+}
+
 /// A loopback port that nobody uses now.
 pub fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
@@ -195,8 +200,7 @@ fn succeed(command: &mut Command, name: &str) -> Result<(), String> {
 impl User {
     /// Nobody in particular when we are unprivileged; as root, `postgres` where there is one, else `nobody`.
     fn for_server() -> Result<Self, String> {
-        let own = fs::metadata("/proc/self").map_err(|error| format!("/proc/self: {error}"))?.uid();
-        if own != 0 {
+        if !is_root()? {
             return Ok(Self(None));
         }
         let passwd = fs::read_to_string("/etc/passwd").map_err(|error| format!("/etc/passwd: {error}"))?;

@@ -1,0 +1,173 @@
+//! A person who calls, and what a failed call told them. A test says what it asks, not over which protocol.
+
+use std::{collections::HashMap, time::Duration};
+
+use gevinst_proto::v1 as pb;
+use prost::Message;
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    metadata::{AsciiMetadataValue, MetadataMap},
+    transport::Channel,
+};
+use tonic_prost::ProstCodec;
+use tonic_types::StatusExt;
+
+/// A request message, its method and its answer.
+pub trait Rpc: Message + 'static {
+    /// The answer's message.
+    type Response: Message + Default + 'static;
+    /// The method's path.
+    const PATH: &'static str;
+}
+
+macro_rules! rpcs {
+    ($($service:literal { $($method:literal $request:ident $response:ident),* $(,)? })*) => {$($(
+        impl Rpc for pb::$request {
+            type Response = pb::$response;
+            const PATH: &'static str = concat!("/gevinst.v1.", $service, "/", $method);
+        }
+    )*)*};
+}
+
+rpcs! {
+    "OrganisationService" {
+        "ListOrganisations" ListOrganisationsRequest ListOrganisationsResponse,
+        "GetOrganisation" GetOrganisationRequest GetOrganisationResponse,
+        "CreateOrgUnit" CreateOrgUnitRequest CreateOrgUnitResponse,
+        "GetOrgUnit" GetOrgUnitRequest GetOrgUnitResponse,
+        "ListOrgUnits" ListOrgUnitsRequest ListOrgUnitsResponse,
+        "UpdateOrgUnit" UpdateOrgUnitRequest UpdateOrgUnitResponse,
+    }
+    "ProjectService" {
+        "RegisterProject" RegisterProjectRequest RegisterProjectResponse,
+        "GetProject" GetProjectRequest GetProjectResponse,
+        "ListProjects" ListProjectsRequest ListProjectsResponse,
+        "UpdateProject" UpdateProjectRequest UpdateProjectResponse,
+        "ArchiveProject" ArchiveProjectRequest ArchiveProjectResponse,
+        "ResumeProject" ResumeProjectRequest ResumeProjectResponse,
+    }
+    "GateService" {
+        "GetGateModel" GetGateModelRequest GetGateModelResponse,
+        "SubmitGateReview" SubmitGateReviewRequest SubmitGateReviewResponse,
+        "GetGateReview" GetGateReviewRequest GetGateReviewResponse,
+        "ListGateReviews" ListGateReviewsRequest ListGateReviewsResponse,
+        "DecideGateReview" DecideGateReviewRequest DecideGateReviewResponse,
+        "WithdrawGateReview" WithdrawGateReviewRequest WithdrawGateReviewResponse,
+    }
+    "BenefitService" {
+        "CreateBenefit" CreateBenefitRequest CreateBenefitResponse,
+        "GetBenefit" GetBenefitRequest GetBenefitResponse,
+        "ListBenefits" ListBenefitsRequest ListBenefitsResponse,
+        "RecordMeasurement" RecordMeasurementRequest RecordMeasurementResponse,
+        "ListMeasurements" ListMeasurementsRequest ListMeasurementsResponse,
+        "GetBenefitProgress" GetBenefitProgressRequest GetBenefitProgressResponse,
+    }
+    "AuditService" {
+        "ListAuditEntries" ListAuditEntriesRequest ListAuditEntriesResponse,
+    }
+}
+
+/// What a failed call told its caller.
+#[derive(Debug)]
+pub struct Failure {
+    /// The gRPC code.
+    pub code: Code,
+    /// The reason; empty when none came.
+    pub reason: String,
+    /// The reason's named values.
+    pub metadata: HashMap<String, String>,
+    /// The fields to blame.
+    pub fields: Vec<String>,
+    /// The language and the text of the message for a person.
+    pub localized: (String, String),
+    /// The request's id.
+    pub request_id: String,
+    /// The trace's id.
+    pub trace_id: String,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info().cloned();
+        let request = details.request_info().cloned();
+        let localized = details.localized_message().cloned();
+        let fields = details.bad_request().map(|bad| bad.field_violations.iter().map(|broken| broken.field.clone()));
+        Self {
+            code: status.code(),
+            reason: info.as_ref().map(|info| info.reason.clone()).unwrap_or_default(),
+            metadata: info.map(|info| info.metadata).unwrap_or_default(),
+            fields: fields.map(Iterator::collect).unwrap_or_default(),
+            localized: localized.map(|localized| (localized.locale, localized.message)).unwrap_or_default(),
+            request_id: request.as_ref().map(|request| request.request_id.clone()).unwrap_or_default(),
+            trace_id: request.map(|request| request.serving_data).unwrap_or_default(),
+        }
+    }
+}
+
+impl Failure {
+    /// Code and reason: what callers decide by.
+    pub fn is(&self, code: Code, reason: &str) -> bool {
+        self.code == code && self.reason == reason
+    }
+}
+
+/// Someone who calls.
+#[derive(Clone)]
+pub struct Person {
+    channel: Channel,
+    metadata: MetadataMap,
+    timeout: Option<Duration>,
+}
+
+impl Person {
+    /// Someone with this token, or without one.
+    pub fn new(channel: Channel, token: Option<String>) -> Self {
+        let person = Self { channel, metadata: MetadataMap::new(), timeout: None };
+        match token {
+            Some(token) => person.with("authorization", &format!("Bearer {token}")),
+            None => person,
+        }
+    }
+
+    /// The same person, sending this along.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.metadata.append(name, value.parse::<AsciiMetadataValue>().unwrap());
+        self
+    }
+
+    /// The same person, under an idempotency key.
+    pub fn key(self, key: &str) -> Self {
+        self.with("idempotency-key", key)
+    }
+
+    /// The same person, in a hurry.
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls.
+    pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Response, Failure> {
+        self.answer::<R, R::Response>(R::PATH, request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Calls a method by its path, and gives the answer with its headers.
+    pub async fn answer<R, S>(&self, path: &'static str, request: R) -> Result<tonic::Response<S>, Failure>
+    where
+        R: Message + 'static,
+        S: Message + Default + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(|error| Failure::from(Status::unavailable(error.to_string())))?;
+        let mut request = Request::new(request);
+        *request.metadata_mut() = self.metadata.clone();
+        if let Some(timeout) = self.timeout {
+            request.set_timeout(timeout);
+        }
+        let path = PathAndQuery::from_static(path);
+        Ok(grpc.unary(request, path, ProstCodec::<R, S>::default()).await?)
+    }
+}

@@ -1,0 +1,355 @@
+//! A cluster for the run, a server for each test, and people who call it.
+
+mod calls;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::{
+        LazyLock, Once,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use gevinst::{
+    auth::Role,
+    config::{Config, KeySource, Secret, TokenConfig},
+    ctx::Clock,
+    dev::{
+        issuer::{self, Issuer},
+        postgres::Cluster,
+    },
+    migrate,
+    organisations::{self, Founding},
+    server::Server,
+    telemetry,
+};
+use gevinst_proto::v1 as pb;
+use sea_orm::{Database, DatabaseConnection};
+use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
+
+pub use self::calls::{Failure, Person};
+
+/// Where the run's PostgreSQL is, and how to reach it.
+pub struct Urls {
+    /// As the cluster's superuser.
+    pub admin: String,
+    /// As the owner of the schema.
+    pub owner: String,
+    /// As the runtime role.
+    pub runtime: String,
+    /// The folder of the cluster and of the issuer's key.
+    pub folder: PathBuf,
+}
+
+/// The run's own cluster, migrated. Its server lives and dies with a thread that never ends before the process.
+pub static CLUSTER: LazyLock<Urls> = LazyLock::new(|| {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let folder = folder("it");
+        // Nothing here outlives the run, so nothing needs to survive a power cut; `chaos` has a durable one.
+        let port = gevinst::dev::postgres::free_port().unwrap();
+        let settings = ["fsync=off", "max_connections=400"];
+        let cluster = Cluster::start_on(&folder.join("postgres"), port, &settings).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let applied = runtime.block_on(async {
+            let owner = migrate::connect(&Secret::new(cluster.owner_url())).await.unwrap();
+            let applied = migrate::up(&owner).await.unwrap();
+            owner.close().await.unwrap();
+            applied
+        });
+        assert_eq!(applied.len(), gevinst_migrations::names().count());
+        let urls =
+            Urls { admin: cluster.admin_url(), owner: cluster.owner_url(), runtime: cluster.runtime_url(), folder };
+        tell.send(urls).unwrap();
+        loop {
+            thread::park();
+        }
+    });
+    told.recv().expect("the run's PostgreSQL starts")
+});
+
+/// A new folder that PostgreSQL's user can reach.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = tempfile::Builder::new().prefix(&format!("gevinst-{name}-")).tempdir().unwrap().keep();
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// The run's issuer.
+pub static ISSUER: LazyLock<Issuer> = LazyLock::new(|| Issuer::open(&CLUSTER.folder).unwrap());
+
+/// The settings that a test's server starts with.
+pub fn config() -> Config {
+    Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        database_url: Secret::new(&CLUSTER.runtime),
+        database_connections: 8,
+        token: TokenConfig {
+            issuer: issuer::ISSUER.to_owned(),
+            audience: issuer::AUDIENCE.to_owned(),
+            keys: KeySource::File(ISSUER.jwks_path()),
+        },
+        max_deadline: Duration::from_secs(20),
+        max_concurrent_calls: 256,
+        drain: Duration::from_secs(10),
+        otlp_endpoint: None,
+        trace_ratio: 1.0,
+        log: "info".to_owned(),
+    }
+}
+
+/// A database connection as the schema's owner, to found organisations.
+pub async fn owner() -> DatabaseConnection {
+    migrate::connect(&Secret::new(&CLUSTER.owner)).await.unwrap()
+}
+
+/// A database connection as the runtime role, for what the service would never ask.
+pub async fn runtime_role() -> DatabaseConnection {
+    Database::connect(&CLUSTER.runtime).await.unwrap()
+}
+
+/// Founds an organisation with a code of its own.
+pub async fn found(owner: &DatabaseConnection) -> Uuid {
+    static NEXT: AtomicU32 = AtomicU32::new(1000);
+    let founding = Founding {
+        id: None,
+        name: "Prøvekøbing Kommune".to_owned(),
+        code: NEXT.fetch_add(1, Ordering::Relaxed).to_string(),
+        number_prefix: "PRK".to_owned(),
+    };
+    organisations::found(owner, &founding, &Clock::default()).await.unwrap()
+}
+
+/// What a test has: a server, an organisation, and a clock to move.
+pub struct World {
+    /// The organisation.
+    pub organisation: Uuid,
+    /// The server's clock.
+    pub clock: Clock,
+    /// Where calls are served.
+    pub address: SocketAddr,
+    /// Where probes and metrics are served.
+    pub admin: SocketAddr,
+    channel: Channel,
+    server: Option<Server>,
+}
+
+impl World {
+    /// A server of the usual settings and a fresh organisation.
+    pub async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// A server of these settings and a fresh organisation.
+    pub async fn with(config: Config) -> Self {
+        static TELEMETRY: Once = Once::new();
+        TELEMETRY.call_once(|| {
+            // Trace ids are made without a collector; log lines only say what went wrong.
+            drop(telemetry::init("off", None, 1.0).unwrap());
+        });
+        let owner = owner().await;
+        let organisation = found(&owner).await;
+        owner.close().await.unwrap();
+        let clock = Clock::default();
+        let server = Server::start(&config, clock.clone()).await.unwrap();
+        let channel = Endpoint::from_shared(format!("http://{}", server.address)).unwrap().connect_lazy();
+        Self {
+            organisation,
+            clock,
+            address: server.address,
+            admin: server.admin_address,
+            channel,
+            server: Some(server),
+        }
+    }
+
+    /// A fresh organisation behind the same server.
+    pub async fn elsewhere(&self) -> World {
+        let owner = owner().await;
+        let organisation = found(&owner).await;
+        owner.close().await.unwrap();
+        World {
+            organisation,
+            clock: self.clock.clone(),
+            address: self.address,
+            admin: self.admin,
+            channel: self.channel.clone(),
+            server: None,
+        }
+    }
+
+    /// A person with these roles here.
+    pub fn person(&self, name: &str, roles: &[Role]) -> Person {
+        let token = ISSUER.token(name, self.organisation, roles).unwrap();
+        Person::new(self.channel.clone(), Some(token))
+    }
+
+    /// Someone with a token of the test's making, or without one.
+    pub fn stranger(&self, token: Option<String>) -> Person {
+        Person::new(self.channel.clone(), token)
+    }
+
+    /// The portfolio office.
+    pub fn office(&self) -> Person {
+        self.person("office", &[Role::PortfolioOffice])
+    }
+
+    /// A member of the steering group.
+    pub fn steering(&self) -> Person {
+        self.person("steering", &[Role::SteeringGroup])
+    }
+
+    /// The manager of the projects that `project` registers.
+    pub fn manager(&self) -> Person {
+        self.person("manager", &[Role::ProjectManager])
+    }
+
+    /// The owner of the benefits that `benefit` creates.
+    pub fn benefit_owner(&self) -> Person {
+        self.person("owner", &[Role::BenefitOwner])
+    }
+
+    /// An auditor.
+    pub fn auditor(&self) -> Person {
+        self.person("auditor", &[Role::Auditor])
+    }
+
+    /// The organisation's id, as requests carry it.
+    pub fn id(&self) -> String {
+        self.organisation.to_string()
+    }
+
+    /// A unit of that name.
+    pub async fn unit(&self, name: &str) -> pb::OrgUnit {
+        let request = pb::CreateOrgUnitRequest {
+            organisation: self.id(),
+            name: name.to_owned(),
+            leader: Some("leader".to_owned()),
+            is_operational_area: true,
+            ..Default::default()
+        };
+        self.office().call(request).await.unwrap().org_unit.unwrap()
+    }
+
+    /// A registration with all that it must have.
+    pub fn registration(&self, unit: &pb::OrgUnit, title: &str) -> pb::RegisterProjectRequest {
+        pb::RegisterProjectRequest {
+            organisation: self.id(),
+            title: title.to_owned(),
+            vision: "Det skal være nemmere.".to_owned(),
+            org_unit: unit.id.clone(),
+            project_owner: "project-owner".to_owned(),
+            project_manager: "manager".to_owned(),
+            project_class: pb::ProjectClass::Efficiency.into(),
+            validate_only: false,
+        }
+    }
+
+    /// A registered project in a unit of its own.
+    pub async fn project(&self) -> pb::Project {
+        static UNITS: AtomicU32 = AtomicU32::new(1);
+        let unit = self.unit(&format!("Afdeling {}", UNITS.fetch_add(1, Ordering::Relaxed))).await;
+        self.office().call(self.registration(&unit, "Et projekt")).await.unwrap().project.unwrap()
+    }
+
+    /// The project as it is now.
+    pub async fn reread(&self, project: &pb::Project) -> pb::Project {
+        let request = pb::GetProjectRequest { organisation: self.id(), project: project.id.clone() };
+        self.office().call(request).await.unwrap().project.unwrap()
+    }
+
+    /// A submission to a gate.
+    pub fn submission(&self, project: &pb::Project, gate: pb::GateCode) -> pb::SubmitGateReviewRequest {
+        pb::SubmitGateReviewRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            gate: gate.into(),
+            validate_only: false,
+        }
+    }
+
+    /// A review of the project, submitted by the portfolio office.
+    pub async fn submitted(&self, project: &pb::Project, gate: pb::GateCode) -> pb::GateReview {
+        self.office().call(self.submission(project, gate)).await.unwrap().gate_review.unwrap()
+    }
+
+    /// A decision on a review.
+    pub fn decision(&self, review: &pb::GateReview, outcome: pb::GateOutcome) -> pb::DecideGateReviewRequest {
+        pb::DecideGateReviewRequest {
+            organisation: self.id(),
+            project: review.project.clone(),
+            gate_review: review.id.clone(),
+            outcome: outcome.into(),
+            reason: "Godt begrundet.".to_owned(),
+            validate_only: false,
+        }
+    }
+
+    /// The project taken through a gate, with this answer.
+    pub async fn decided(
+        &self,
+        project: &pb::Project,
+        gate: pb::GateCode,
+        outcome: pb::GateOutcome,
+    ) -> pb::DecideGateReviewResponse {
+        let review = self.submitted(project, gate).await;
+        self.steering().call(self.decision(&review, outcome)).await.unwrap()
+    }
+
+    /// A qualitative benefit to create, from a baseline towards a target.
+    pub fn benefit_request(&self, project: &pb::Project, baseline: &str, target: &str) -> pb::CreateBenefitRequest {
+        pb::CreateBenefitRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            title: "Kortere sagstid".to_owned(),
+            kind: pb::BenefitKind::Qualitative.into(),
+            measure: Some(pb::Measure { name: "Sagstid".to_owned(), unit: "dage".to_owned() }),
+            baseline: baseline.to_owned(),
+            target: target.to_owned(),
+            owner: "owner".to_owned(),
+            planned_annual_value: None,
+            validate_only: false,
+        }
+    }
+
+    /// A qualitative benefit, from a baseline towards a target.
+    pub async fn benefit(&self, project: &pb::Project, baseline: &str, target: &str) -> pb::Benefit {
+        self.office().call(self.benefit_request(project, baseline, target)).await.unwrap().benefit.unwrap()
+    }
+
+    /// A measurement to record.
+    pub fn measurement(&self, benefit: &pb::Benefit, value: &str, day: &str) -> pb::RecordMeasurementRequest {
+        pb::RecordMeasurementRequest {
+            organisation: self.id(),
+            benefit: benefit.id.clone(),
+            value: value.to_owned(),
+            measured_on: day.to_owned(),
+            source: "Sagssystemet".to_owned(),
+            validate_only: false,
+        }
+    }
+
+    /// The audit entries that a filter finds, newest first.
+    pub async fn audited(&self, filter: &str) -> Vec<pb::AuditEntry> {
+        let request = pb::ListAuditEntriesRequest {
+            organisation: self.id(),
+            page_size: 200,
+            filter: filter.to_owned(),
+            ..Default::default()
+        };
+        self.auditor().call(request).await.unwrap().audit_entries
+    }
+
+    /// Stops the server, and waits until it has.
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.shutdown().await;
+        }
+    }
+}
