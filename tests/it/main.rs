@@ -5,8 +5,13 @@
 
 mod harness;
 
+mod architecture;
 mod audit;
+mod auth;
 mod benefits;
+mod coverage;
+mod errors;
 mod gates;
+mod isolation;
 mod organisations;
 mod projects;

@@ -512,7 +512,9 @@ pub fn finish<B>(
     request_id: &str,
     trace_id: &str,
 ) -> Option<Failed> {
-    let status = response.extensions_mut().remove::<Status>()?;
+    // A handler's status comes along whole; the generated servers refuse an unknown method in headers alone.
+    let status =
+        response.extensions_mut().remove::<Status>().or_else(|| Status::from_header_map(response.headers()))?;
     let foreign;
     let error = match std::error::Error::source(&status).and_then(|source| source.downcast_ref::<Error>()) {
         Some(error) => error,

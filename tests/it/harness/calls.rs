@@ -151,14 +151,17 @@ impl Person {
 
     /// Calls.
     pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Response, Failure> {
-        self.answer::<R, R::Response>(R::PATH, request).await.map(tonic::Response::into_inner)
+        self.send(R::PATH, request, ProstCodec::<R, R::Response>::default()).await.map(tonic::Response::into_inner)
     }
 
-    /// Calls a method by its path, and gives the answer with its headers.
-    pub async fn answer<R, S>(&self, path: &'static str, request: R) -> Result<tonic::Response<S>, Failure>
+    /// Calls a method by its path, with a message as bytes.
+    pub async fn call_bytes(&self, path: &str, request: Vec<u8>) -> Result<tonic::Response<Vec<u8>>, Failure> {
+        self.send(path, request, Bytes).await
+    }
+
+    async fn send<C>(&self, path: &str, request: C::Encode, codec: C) -> Result<tonic::Response<C::Decode>, Failure>
     where
-        R: Message + 'static,
-        S: Message + Default + 'static,
+        C: tonic::codec::Codec<Encode: Send + Sync + 'static, Decode: Send + Sync + 'static>,
     {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| Failure::from(Status::unavailable(error.to_string())))?;
@@ -167,7 +170,45 @@ impl Person {
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
-        let path = PathAndQuery::from_static(path);
-        Ok(grpc.unary(request, path, ProstCodec::<R, S>::default()).await?)
+        Ok(grpc.unary(request, path.parse::<PathAndQuery>().unwrap(), codec).await?)
+    }
+}
+
+/// Messages as bytes: for calls made from the contract's description.
+#[derive(Default)]
+struct Bytes;
+
+impl tonic::codec::Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl tonic::codec::Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut tonic::codec::EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl tonic::codec::Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut tonic::codec::DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let length = bytes::Buf::remaining(buffer);
+        Ok(Some(bytes::Buf::copy_to_bytes(buffer, length).to_vec()))
     }
 }

@@ -1,6 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+mod proxy;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,7 +33,10 @@ use sea_orm::{Database, DatabaseConnection};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
-pub use self::calls::{Failure, Person};
+pub use self::{
+    calls::{Failure, Person},
+    proxy::Proxy,
+};
 
 /// Where the run's PostgreSQL is, and how to reach it.
 pub struct Urls {

@@ -47,7 +47,7 @@ pub struct Keys {
 struct Remote {
     client: reqwest::Client,
     url: reqwest::Url,
-    last_attempt: Mutex<Option<Instant>>,
+    last_look: Mutex<Option<Instant>>,
 }
 
 impl Keys {
@@ -65,9 +65,9 @@ impl Keys {
                     .redirect(reqwest::redirect::Policy::none())
                     .build()
                     .map_err(|error| error.to_string())?;
-                let remote = Arc::new(Remote { client, url: url.clone(), last_attempt: Mutex::new(None) });
+                let remote = Arc::new(Remote { client, url: url.clone(), last_look: Mutex::new(None) });
                 let keys = Self::with(BTreeMap::new(), Some(remote.clone()));
-                remote.refresh(&keys.current, Duration::ZERO).await;
+                remote.refresh(&keys.current).await;
                 tokio::spawn(refresh_regularly(remote, keys.current.clone()));
                 Ok(keys)
             }
@@ -88,7 +88,7 @@ impl Keys {
         let Some(remote) = &self.remote else {
             return Err(Error::TokenInvalid);
         };
-        remote.refresh(&self.current, AT_MOST_EVERY).await;
+        remote.look_for_unknown(&self.current).await;
         let current = self.current.load();
         match current.keys.get(id) {
             Some(key) => self.fresh(key.clone()),
@@ -110,18 +110,22 @@ async fn refresh_regularly(remote: Arc<Remote>, current: Arc<ArcSwap<KeySet>>) {
         // Spread, so that replicas started together do not ask together.
         let jitter = Duration::from_millis(rand::random_range(0..30_000));
         tokio::time::sleep(REFRESH + jitter).await;
-        remote.refresh(&current, Duration::ZERO).await;
+        remote.refresh(&current).await;
     }
 }
 
 impl Remote {
-    /// Fetches, unless that was tried within `at_most_every`. One at a time; the others wait for its result.
-    async fn refresh(&self, current: &ArcSwap<KeySet>, at_most_every: Duration) {
-        let mut last_attempt = self.last_attempt.lock().await;
-        if last_attempt.is_some_and(|last| last.elapsed() < at_most_every) {
-            return;
+    /// Fetches for a key id that nobody here knows, unless that was tried a moment ago. One caller at a time; the others
+    /// wait for its result.
+    async fn look_for_unknown(&self, current: &ArcSwap<KeySet>) {
+        let mut last_look = self.last_look.lock().await;
+        if last_look.is_none_or(|last| last.elapsed() >= AT_MOST_EVERY) {
+            *last_look = Some(Instant::now());
+            self.refresh(current).await;
         }
-        *last_attempt = Some(Instant::now());
+    }
+
+    async fn refresh(&self, current: &ArcSwap<KeySet>) {
         match self.fetch().await {
             Ok(keys) => current.store(Arc::new(KeySet { keys, fetched: Instant::now() })),
             Err(error) => tracing::warn!(url = %self.url, error, "the token keys could not be fetched"),

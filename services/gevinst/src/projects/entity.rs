@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use super::rules::{ProjectClass, Stage, Standing, Status};
 use crate::{
     auth::{Relationship, Resource},
+    db::postgres,
     error::{Error, Result},
-    ids::{OrganisationId, ProjectId},
+    ids::{OrgUnitId, OrganisationId, ProjectId},
     listing::{Field, FieldKind, List},
     wire::{etag, timestamp},
 };
@@ -48,6 +49,47 @@ pub fn find_in(organisation: OrganisationId) -> Select<Entity> {
 /// One of them.
 pub fn find_one_in(organisation: OrganisationId, id: ProjectId) -> Select<Entity> {
     find_in(organisation).filter(Column::Id.eq(id.uuid()))
+}
+
+/// Registers a project and numbers it. One statement: the row lock on the year's number is taken last and held no longer
+/// than to the commit, and a registration that fails gives its number back (gapless).
+const REGISTER: &str = "WITH year AS (SELECT extract(year FROM $9::timestamptz AT TIME ZONE 'Europe/Copenhagen')::int AS y), \
+    numbered AS (INSERT INTO project_numbers AS n (organisation_id, year, last) SELECT $1, y, 1 FROM year \
+        ON CONFLICT (organisation_id, year) DO UPDATE SET last = n.last + 1 RETURNING year, last) \
+    INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
+        project_class, stage, status, created_at, updated_at) \
+    SELECT $1, $2, o.number_prefix || '-' || year || '-' || lpad(last::text, greatest(3, length(last::text)), '0'), \
+        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
+
+/// What a new project is made of.
+pub struct Registration {
+    pub organisation: OrganisationId,
+    pub id: ProjectId,
+    pub title: String,
+    pub vision: String,
+    pub org_unit: OrgUnitId,
+    pub project_owner: String,
+    pub project_manager: String,
+    pub project_class: ProjectClass,
+    pub now: OffsetDateTime,
+}
+
+/// Adds a project under the next number of its organisation and year.
+pub async fn register(db: &impl ConnectionTrait, new: Registration) -> Result<Option<Model>, DbErr> {
+    let values = [
+        new.organisation.uuid().into(),
+        new.id.uuid().into(),
+        new.title.into(),
+        new.vision.into(),
+        new.org_unit.uuid().into(),
+        new.project_owner.into(),
+        new.project_manager.into(),
+        <&str>::from(new.project_class).into(),
+        new.now.into(),
+        <&str>::from(Stage::Idea).into(),
+        <&str>::from(Status::Active).into(),
+    ];
+    Entity::find().from_raw_sql(postgres(REGISTER, values)).one(db).await
 }
 
 /// What projects can be filtered on and ordered by.

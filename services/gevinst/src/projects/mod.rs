@@ -6,8 +6,8 @@ pub mod rules;
 
 use gevinst_proto::v1 as pb;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QuerySelect, TryIntoModel,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    TryIntoModel,
 };
 
 use self::{
@@ -18,22 +18,11 @@ use crate::{
     audit::Object,
     auth::{Action, Resource},
     ctx::{Changes, Command, Ctx},
-    db::postgres,
     error::{Error, Result, on_constraint},
     gates,
     ids::{OrgUnitId, Project, ProjectId},
     wire::{etag, masked, required},
 };
-
-/// Registers a project and numbers it. One statement: the row lock on the year's number is taken last and held no longer
-/// than to the commit, and a registration that fails gives its number back (gapless).
-const REGISTER: &str = "WITH year AS (SELECT extract(year FROM $9::timestamptz AT TIME ZONE 'Europe/Copenhagen')::int AS y), \
-    numbered AS (INSERT INTO project_numbers AS n (organisation_id, year, last) SELECT $1, y, 1 FROM year \
-        ON CONFLICT (organisation_id, year) DO UPDATE SET last = n.last + 1 RETURNING year, last) \
-    INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
-        project_class, stage, status, created_at, updated_at) \
-    SELECT $1, $2, o.number_prefix || '-' || year || '-' || lpad(last::text, greatest(3, length(last::text)), '0'), \
-        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
 
 /// Registers a project.
 pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<pb::RegisterProjectResponse> {
@@ -42,22 +31,18 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
     ctx.command(Action::ProjectRegister, Object::new::<Project>(), async move |command| {
         let allowed = command.authorize(Resource::Organisation)?;
         let id: ProjectId = command.ctx().new_id();
-        let values = [
-            command.ctx().organisation()?.uuid().into(),
-            id.uuid().into(),
-            request.title.into(),
-            request.vision.into(),
-            unit.uuid().into(),
-            request.project_owner.into(),
-            request.project_manager.into(),
-            <&str>::from(class).into(),
-            command.ctx().now().into(),
-            <&str>::from(Stage::Idea).into(),
-            <&str>::from(Status::Active).into(),
-        ];
-        let registered = entity::Entity::find()
-            .from_raw_sql(postgres(REGISTER, values))
-            .one(command.tx())
+        let registration = entity::Registration {
+            organisation: command.ctx().organisation()?,
+            id,
+            title: request.title,
+            vision: request.vision,
+            org_unit: unit,
+            project_owner: request.project_owner,
+            project_manager: request.project_manager,
+            project_class: class,
+            now: command.ctx().now(),
+        };
+        let registered = entity::register(command.tx(), registration)
             .await
             .map_err(on_constraint("projects_org_unit_fkey", || unit.not_found()))?;
         let project = registered.ok_or_else(|| Error::Internal("nothing was registered".to_owned()))?;

@@ -1,0 +1,303 @@
+//! Tokens: what is accepted, and that nothing else is.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    rsa::KeySize,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use gevinst::config::{Config, KeySource};
+use gevinst_proto::v1 as pb;
+use jsonwebtoken::{
+    Algorithm, EncodingKey, Header, encode,
+    jwk::{Jwk, JwkSet},
+};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpListener};
+use tonic::Code;
+
+use crate::harness::{World, config, folder};
+
+const ISSUER: &str = "https://idp.example.invalid";
+
+/// A key of an issuer, and its public half.
+struct Key {
+    algorithm: Algorithm,
+    private: EncodingKey,
+    public: Jwk,
+}
+
+impl Key {
+    fn new(algorithm: Algorithm, id: &str) -> Self {
+        let private = match algorithm {
+            Algorithm::RS256 => {
+                let der = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+                let body = STANDARD.encode(der.as_ref());
+                let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+                EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()
+            }
+            Algorithm::ES256 => {
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+                EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref())
+            }
+            _ => {
+                let pair = Ed25519KeyPair::generate().unwrap();
+                EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref())
+            }
+        };
+        let mut public = Jwk::from_encoding_key(&private, algorithm).unwrap();
+        public.common.key_id = Some(id.to_owned());
+        Self { algorithm, private, public }
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let mut header = Header::new(self.algorithm);
+        header.kid = self.public.common.key_id.clone();
+        encode(&header, claims, &self.private).unwrap()
+    }
+}
+
+fn jwks(keys: &[&Key]) -> String {
+    serde_json::to_string(&JwkSet { keys: keys.iter().map(|key| key.public.clone()).collect() }).unwrap()
+}
+
+fn trusting(keys: KeySource) -> Config {
+    let mut settings = config();
+    settings.token.issuer = ISSUER.to_owned();
+    settings.token.keys = keys;
+    settings
+}
+
+fn trusting_file(keys: &[&Key]) -> Config {
+    let path = folder("jwks").join("jwks.json");
+    fs::write(&path, jwks(keys)).unwrap();
+    trusting(KeySource::File(path))
+}
+
+/// Claims of a good token, with these changed; null takes one away.
+fn claims(world: &World, changes: Value) -> Value {
+    let now = world.clock.now().unix_timestamp();
+    let mut claims = json!({
+        "iss": ISSUER, "aud": "gevinst", "sub": "someone", "iat": now, "nbf": now - 5, "exp": now + 600,
+        "organisations": {world.id(): ["reader"]},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    claims
+}
+
+async fn ask(world: &World, token: String) -> Result<usize, (Code, String)> {
+    let answer = world.stranger(Some(token)).call(pb::ListOrganisationsRequest {}).await;
+    answer.map(|answer| answer.organisations.len()).map_err(|failure| (failure.code, failure.reason))
+}
+
+fn unauthenticated(reason: &str) -> Result<usize, (Code, String)> {
+    Err((Code::Unauthenticated, reason.to_owned()))
+}
+
+#[tokio::test]
+async fn token_of_each_algorithm_accepted() {
+    let keys = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(|alg| Key::new(alg, &format!("{alg:?}")));
+    let world = World::with(trusting_file(&keys.each_ref())).await;
+    for key in &keys {
+        assert_eq!(ask(&world, key.sign(&claims(&world, json!({})))).await, Ok(1), "{:?}", key.algorithm);
+    }
+    let several = claims(&world, json!({"aud": ["other", "gevinst"]}));
+    assert_eq!(ask(&world, keys[0].sign(&several)).await, Ok(1));
+}
+
+#[tokio::test]
+async fn token_with_a_claim_that_does_not_hold_refused() {
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let world = World::with(trusting_file(&[&key])).await;
+    let now = world.clock.now().unix_timestamp();
+    let cases = [
+        (json!({"exp": now - 120}), "TOKEN_EXPIRED"),
+        (json!({"nbf": now + 120}), "TOKEN_INVALID"),
+        (json!({"iss": "https://idp.example.invalid/"}), "TOKEN_INVALID"),
+        (json!({"aud": "gevinst2"}), "TOKEN_INVALID"),
+        (json!({"aud": []}), "TOKEN_INVALID"),
+        (json!({"exp": null}), "TOKEN_INVALID"),
+        (json!({"iss": null}), "TOKEN_INVALID"),
+        (json!({"aud": null}), "TOKEN_INVALID"),
+        (json!({"sub": null}), "TOKEN_INVALID"),
+        (json!({"sub": ""}), "TOKEN_INVALID"),
+        (json!({"sub": "med mellemrum"}), "TOKEN_INVALID"),
+        (json!({"sub": "x".repeat(129)}), "TOKEN_INVALID"),
+        (json!({"organisations": ["not", "a", "map"]}), "TOKEN_INVALID"),
+        (json!({"padding": "x".repeat(9000)}), "TOKEN_INVALID"),
+    ];
+    for (changes, reason) in cases {
+        assert_eq!(ask(&world, key.sign(&claims(&world, changes.clone()))).await, unauthenticated(reason), "{changes}");
+    }
+    // Within the leeway, clocks may differ.
+    assert_eq!(ask(&world, key.sign(&claims(&world, json!({"exp": now - 5})))).await, Ok(1));
+}
+
+#[tokio::test]
+async fn token_forged_in_every_usual_way_refused() {
+    let (ours, rsa) = (Key::new(Algorithm::EdDSA, "k"), Key::new(Algorithm::RS256, "rsa"));
+    let world = World::with(trusting_file(&[&ours, &rsa])).await;
+    let good = ours.sign(&claims(&world, json!({})));
+    let claims = claims(&world, json!({}));
+    let body = URL_SAFE_NO_PAD.encode(claims.to_string());
+    let encoded = |header: Value| URL_SAFE_NO_PAD.encode(header.to_string());
+
+    let impostor = Key::new(Algorithm::EdDSA, "k").sign(&claims);
+    let none = format!("{}.{body}.", encoded(json!({"alg": "none", "kid": "k"})));
+    let stripped = good.rsplit_once('.').unwrap().0.to_owned() + ".";
+    let unknown_id = Key::new(Algorithm::EdDSA, "unknown").sign(&claims);
+    // HMAC with the public key as its secret: the classic confusion.
+    let mut header = Header::new(Algorithm::HS256);
+    header.kid = Some("rsa".to_owned());
+    let public = serde_json::to_vec(&rsa.public).unwrap();
+    let confused = encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap();
+    // A key id of another key than the one that signed.
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some("rsa".to_owned());
+    let crossed = encode(&header, &claims, &ours.private).unwrap();
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = None;
+    let without_id = encode(&header, &claims, &ours.private).unwrap();
+    let tampered = {
+        let parts: Vec<&str> = good.split('.').collect();
+        let raised = claims.to_string().replace("reader", "auditor");
+        format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(raised), parts[2])
+    };
+    for token in
+        [impostor, none, stripped, unknown_id, confused, crossed, without_id, tampered, "a.b.c".into(), ".".into()]
+    {
+        assert_eq!(ask(&world, token.clone()).await, unauthenticated("TOKEN_INVALID"), "{token}");
+    }
+    assert_eq!(ask(&world, good.clone()).await, Ok(1));
+    let twice = world.stranger(Some(good.clone())).with("authorization", &format!("Bearer {good}"));
+    let failure = twice.call(pb::ListOrganisationsRequest {}).await.unwrap_err();
+    assert!(failure.is(Code::Unauthenticated, "TOKEN_INVALID"), "{failure:?}");
+    for scheme in ["Basic", "bearer:", "Token"] {
+        let odd = world.stranger(None).with("authorization", &format!("{scheme} {good}"));
+        let failure = odd.call(pb::ListOrganisationsRequest {}).await.unwrap_err();
+        assert!(failure.is(Code::Unauthenticated, "TOKEN_INVALID"), "{scheme} {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn token_with_roles_that_are_none_grants_nothing() {
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let world = World::with(trusting_file(&[&key])).await;
+    let invented = claims(&world, json!({"organisations": {world.id(): ["superuser", "PORTFOLIO-OFFICE", ""]}}));
+    let person = world.stranger(Some(key.sign(&invented)));
+    let failure = person.call(pb::ListProjectsRequest { organisation: world.id(), ..Default::default() }).await;
+    assert!(failure.unwrap_err().is(Code::PermissionDenied, "ROLE_MISSING"));
+    let nowhere = claims(&world, json!({"organisations": null}));
+    let person = world.stranger(Some(key.sign(&nowhere)));
+    let failure = person.call(pb::ListProjectsRequest { organisation: world.id(), ..Default::default() }).await;
+    assert!(failure.unwrap_err().is(Code::NotFound, "NOT_FOUND"));
+    assert_eq!(ask(&world, key.sign(&nowhere)).await, Ok(0));
+}
+
+/// An issuer's key server: what it serves can be changed, and it can be taken down.
+struct KeyServer {
+    document: Arc<RwLock<Option<String>>>,
+    asked: Arc<AtomicUsize>,
+    url: reqwest::Url,
+}
+
+impl KeyServer {
+    async fn serving(document: Option<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks", listener.local_addr().unwrap()).parse().unwrap();
+        let server = Self { document: Arc::new(RwLock::new(document)), asked: Arc::default(), url };
+        let (document, asked) = (server.document.clone(), server.asked.clone());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                asked.fetch_add(1, Ordering::Relaxed);
+                let document = document.read().unwrap().clone();
+                let (status, body) = document.map_or(("503 Down", String::new()), |body| ("200 OK", body));
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                client.readable().await.unwrap();
+                let _ = client.try_read(&mut [0; 4096]);
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        server
+    }
+
+    fn serve(&self, document: Option<String>) {
+        *self.document.write().unwrap() = document;
+    }
+}
+
+#[tokio::test]
+async fn served_keys_rotated_and_the_issuer_down_again() {
+    let (old, new) = (Key::new(Algorithm::ES256, "old"), Key::new(Algorithm::ES256, "new"));
+    let issuer = KeyServer::serving(Some(jwks(&[&old]))).await;
+    let world = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
+    let token = |key: &Key| key.sign(&claims(&world, json!({})));
+    assert_eq!(ask(&world, token(&old)).await, Ok(1));
+    // While the issuer is down, known keys go on verifying.
+    issuer.serve(None);
+    assert_eq!(ask(&world, token(&old)).await, Ok(1));
+    // An unknown key id asks the issuer at most once in thirty seconds, however many callers bring one.
+    let before = issuer.asked.load(Ordering::Relaxed);
+    for _ in 0..20 {
+        assert_eq!(ask(&world, token(&new)).await, unauthenticated("TOKEN_INVALID"));
+    }
+    assert!(issuer.asked.load(Ordering::Relaxed) <= before + 1);
+}
+
+#[tokio::test]
+async fn served_keys_not_to_be_had_unavailable_and_an_unknown_id_fetches_them() {
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let issuer = KeyServer::serving(None).await;
+    let down = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
+    let refused = ask(&down, key.sign(&claims(&down, json!({})))).await;
+    assert_eq!(refused, Err((Code::Unavailable, "KEYS_UNAVAILABLE".to_owned())), "never let in unverified");
+
+    let issuer = KeyServer::serving(Some(jwks(&[&Key::new(Algorithm::EdDSA, "first")]))).await;
+    let world = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
+    issuer.serve(Some(jwks(&[&key])));
+    assert_eq!(ask(&world, key.sign(&claims(&world, json!({})))).await, Ok(1));
+}
+
+#[test]
+fn keys_for_other_uses_or_algorithms_not_taken() {
+    // A map, so that the names stand beside the reason.
+    let mut refused = BTreeMap::new();
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let with = |name: &str, value: &str| {
+        let mut jwk = serde_json::to_value(&key.public).unwrap();
+        jwk[name] = json!(value);
+        json!({ "keys": [jwk] }).to_string()
+    };
+    refused.insert("for encryption", with("use", "enc"));
+    refused.insert("for another algorithm", with("alg", "ES256"));
+    refused.insert(
+        "symmetric",
+        json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "k", "alg": "HS256"}]}).to_string(),
+    );
+    refused.insert("no document", "<html>".to_owned());
+    refused.insert("empty", json!({"keys": []}).to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (why, document) in refused {
+        let path = folder("jwks").join("jwks.json");
+        fs::write(&path, document).unwrap();
+        let source = KeySource::File(path);
+        assert!(runtime.block_on(gevinst::auth::keys::Keys::new(&source)).is_err(), "{why}");
+    }
+}

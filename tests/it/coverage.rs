@@ -1,0 +1,266 @@
+//! What holds for every RPC of the contract, read from its descriptor set: a new RPC is held to it by being there.
+//!
+//! [`sample`] knows a request for each method; a method without one fails every test here.
+
+use std::collections::BTreeSet;
+
+use gevinst::auth::Role;
+use gevinst_proto::{
+    DESCRIPTOR_POOL,
+    v1::{self as pb, GateCode, GateOutcome},
+};
+use prost::Message;
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use serde_json::json;
+use tonic::Code;
+
+use crate::harness::{Person, World};
+
+/// Services that answer without a token, and why.
+const OPEN: [&str; 3] = [
+    // Probes have no token, and learn nothing but up or down.
+    "grpc.health.v1.Health",
+    // The contract is public.
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
+fn methods() -> Vec<MethodDescriptor> {
+    let services: Vec<_> =
+        DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
+    assert_eq!(services.len(), 5);
+    services.iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
+}
+
+fn path(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
+}
+
+/// A command changes something; the contract marks what does not.
+fn is_command(method: &MethodDescriptor) -> bool {
+    method.method_descriptor_proto().options.as_ref().is_none_or(|options| {
+        options.idempotency_level() != prost_types::method_options::IdempotencyLevel::NoSideEffects
+    })
+}
+
+/// Objects in an organisation, each in the state that a sample needs it in.
+struct Objects {
+    organisation: String,
+    unit: pb::OrgUnit,
+    idea: pb::Project,
+    held: pb::Project,
+    to_archive: pb::Project,
+    to_decide: pb::GateReview,
+    to_withdraw: pb::GateReview,
+    benefit: pb::Benefit,
+}
+
+impl Objects {
+    async fn in_(world: &World) -> Self {
+        let held = world.project().await;
+        world.decided(&held, GateCode::G1, GateOutcome::Hold).await;
+        let benefit = world.benefit(&held, "1", "2").await;
+        Self {
+            organisation: world.id(),
+            unit: world.unit("Prøveenhed").await,
+            idea: world.project().await,
+            held,
+            to_archive: world.project().await,
+            to_decide: world.submitted(&world.project().await, GateCode::G1).await,
+            to_withdraw: world.submitted(&world.project().await, GateCode::G1).await,
+            benefit,
+        }
+    }
+}
+
+/// A good request for each method, and the role that may make it.
+fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
+    let office = Role::PortfolioOffice;
+    let (request, role) = match method {
+        "ListOrganisations" => return (json!({}), office),
+        "GetOrganisation" | "ListOrgUnits" | "ListProjects" | "GetGateModel" | "ListBenefits" => (json!({}), office),
+        "CreateOrgUnit" => (json!({"name": "Ny enhed", "parent": of.unit.id}), office),
+        "GetOrgUnit" => (json!({"orgUnit": of.unit.id}), office),
+        "UpdateOrgUnit" => {
+            (json!({"orgUnit": of.unit.id, "changes": {"leader": "ny-leder"}, "etag": of.unit.etag}), office)
+        }
+        "RegisterProject" => (
+            json!({"title": "t", "vision": "v", "orgUnit": of.unit.id, "projectOwner": "o", "projectManager": "m",
+                "projectClass": "PROJECT_CLASS_EFFICIENCY"}),
+            office,
+        ),
+        "GetProject" | "ListGateReviews" => (json!({"project": of.idea.id}), office),
+        "UpdateProject" => (json!({"project": of.idea.id, "changes": {"title": "ny"}, "etag": of.idea.etag}), office),
+        "ArchiveProject" => (json!({"project": of.to_archive.id, "etag": of.to_archive.etag}), office),
+        "ResumeProject" => (json!({"project": of.held.id, "reason": "nu"}), Role::SteeringGroup),
+        "SubmitGateReview" => (json!({"project": of.idea.id, "gate": "GATE_CODE_G1"}), office),
+        "GetGateReview" => (json!({"project": of.to_decide.project, "gateReview": of.to_decide.id}), office),
+        "DecideGateReview" => (
+            json!({"project": of.to_decide.project, "gateReview": of.to_decide.id, "outcome": "GATE_OUTCOME_GO",
+                "reason": "ja"}),
+            Role::SteeringGroup,
+        ),
+        "WithdrawGateReview" => {
+            (json!({"project": of.to_withdraw.project, "gateReview": of.to_withdraw.id, "reason": "nej"}), office)
+        }
+        "CreateBenefit" => (
+            json!({"project": of.idea.id, "title": "t", "kind": "BENEFIT_KIND_QUALITATIVE", "baseline": "1",
+                "measure": {"name": "n", "unit": "u"}, "target": "2", "owner": "o"}),
+            office,
+        ),
+        "GetBenefit" | "ListMeasurements" | "GetBenefitProgress" => (json!({"benefit": of.benefit.id}), office),
+        "RecordMeasurement" => {
+            (json!({"benefit": of.benefit.id, "value": "1", "measuredOn": "2026-01-31", "source": "s"}), office)
+        }
+        "ListAuditEntries" => (json!({}), Role::Auditor),
+        other => panic!("coverage.rs has no sample of {other}: give it one"),
+    };
+    let mut request = request;
+    request["organisation"] = json!(of.organisation);
+    (request, role)
+}
+
+fn message(method: &MethodDescriptor, request: serde_json::Value) -> DynamicMessage {
+    DynamicMessage::deserialize(method.input(), request).unwrap()
+}
+
+async fn code(person: &Person, method: &MethodDescriptor, request: &DynamicMessage) -> (Code, String) {
+    match person.call_bytes(&path(method), request.encode_to_vec()).await {
+        Ok(_) => (Code::Ok, String::new()),
+        Err(failure) => (failure.code, failure.reason),
+    }
+}
+
+#[tokio::test]
+async fn every_rpc_without_a_token_unauthenticated() {
+    let world = World::new().await;
+    for method in methods() {
+        let refused = code(&world.stranger(None), &method, &DynamicMessage::new(method.input())).await;
+        assert_eq!(refused, (Code::Unauthenticated, "TOKEN_MISSING".to_owned()), "{}", method.full_name());
+        let forged = world.stranger(Some("not.a.token".to_owned()));
+        let refused = code(&forged, &method, &DynamicMessage::new(method.input())).await;
+        assert_eq!(refused, (Code::Unauthenticated, "TOKEN_INVALID".to_owned()), "{}", method.full_name());
+    }
+}
+
+#[tokio::test]
+async fn every_service_that_is_served_is_of_the_contract_or_listed_as_open() {
+    let world = World::new().await;
+    let served: BTreeSet<&str> = gevinst::auth::OPEN_SERVICES.iter().map(|path| path.trim_matches('/')).collect();
+    assert_eq!(served, BTreeSet::from(OPEN));
+    // What is not there is not open either: a stranger learns nothing of it.
+    let failure = world.stranger(None).call_bytes("/gevinst.v1.Nothing/Get", Vec::new()).await.unwrap_err();
+    assert!(failure.is(Code::Unauthenticated, "TOKEN_MISSING"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn every_rpc_on_another_organisations_objects_not_found_i25() {
+    let here = World::new().await;
+    let there = here.elsewhere().await;
+    let (own, other) = (Objects::in_(&here).await, Objects::in_(&there).await);
+    let everyone: Vec<Role> = gevinst::dev::roles().map(|role| role.parse::<Role>().unwrap()).collect();
+    let caller = here.person("nosy", &everyone);
+    let not_found = (Code::NotFound, "NOT_FOUND".to_owned());
+    let mut tried = 0;
+    for method in methods() {
+        let (foreign, _) = sample(method.name(), &other);
+        let Some(fields) = foreign.as_object().filter(|fields| fields.contains_key("organisation")) else {
+            assert_eq!(method.name(), "ListOrganisations", "only this one has no organisation");
+            continue;
+        };
+        // Their organisation, their objects.
+        let refused = code(&caller, &method, &message(&method, foreign.clone())).await;
+        assert_eq!(refused, not_found, "{} in their organisation", method.full_name());
+        // Our organisation, and each of their objects in turn.
+        for field in ["orgUnit", "project", "gateReview", "benefit", "parent"] {
+            let Some(id) = fields.get(field) else { continue };
+            let (mut request, _) = sample(method.name(), &own);
+            request[field] = id.clone();
+            let refused = code(&caller, &method, &message(&method, request)).await;
+            assert_eq!(refused, not_found, "{} of their {field}", method.full_name());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "only {tried} foreign objects were tried");
+}
+
+#[tokio::test]
+async fn every_command_leaves_an_audit_entry_done_or_refused_and_no_query_does_i24() {
+    let world = World::new().await;
+    let objects = Objects::in_(&world).await;
+    for method in methods() {
+        let (request, role) = sample(method.name(), &objects);
+        let request = message(&method, request);
+        // Refused first: it changes nothing, so the sample still fits afterwards.
+        let reader = world.person("reader", &[Role::Reader]).with("x-request-id", &format!("{}-no", method.name()));
+        let refused = code(&reader, &method, &request).await;
+        let allowed = world.person(role.name(), &[role]).with("x-request-id", method.name());
+        assert_eq!(code(&allowed, &method, &request).await, (Code::Ok, String::new()), "{}", method.full_name());
+
+        let done = world.audited(&format!("request_id = \"{}\"", method.name())).await;
+        let refusals = world.audited(&format!("request_id = \"{}-no\"", method.name())).await;
+        if is_command(&method) {
+            assert_eq!(refused, (Code::PermissionDenied, "ROLE_MISSING".to_owned()), "{}", method.full_name());
+            let [done] = &done[..] else { panic!("{} left {done:?}", method.full_name()) };
+            assert_eq!((done.outcome(), done.actor.as_str()), (pb::AuditOutcome::Done, role.name()));
+            assert!(done.object.is_some() && done.changes_json.len() > 2, "{done:?}");
+            assert_ne!(done.trace_id, "0".repeat(32));
+            let [refusal] = &refusals[..] else { panic!("{} left {refusals:?}", method.full_name()) };
+            assert_eq!((refusal.outcome(), refusal.reason.as_str()), (pb::AuditOutcome::Refused, "ROLE_MISSING"));
+        } else {
+            assert!(done.is_empty(), "{} left {done:?}", method.full_name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_command_validated_only_changes_nothing() {
+    let world = World::new().await;
+    let objects = Objects::in_(&world).await;
+    let before = everything(&world).await;
+    for method in methods().into_iter().filter(is_command) {
+        let (mut request, role) = sample(method.name(), &objects);
+        request["validateOnly"] = json!(true);
+        let answer = code(&world.person(role.name(), &[role]), &method, &message(&method, request)).await;
+        assert_eq!(answer, (Code::Ok, String::new()), "{}", method.full_name());
+    }
+    assert_eq!(everything(&world).await, before);
+}
+
+/// All that an organisation has, its audit log included.
+async fn everything(world: &World) -> (Vec<pb::Project>, Vec<pb::OrgUnit>, Vec<pb::Benefit>, Vec<pb::AuditEntry>) {
+    let organisation = world.id();
+    let projects = pb::ListProjectsRequest { organisation: organisation.clone(), page_size: 200, ..Default::default() };
+    let units = pb::ListOrgUnitsRequest { organisation: organisation.clone(), page_size: 200, ..Default::default() };
+    let benefits = pb::ListBenefitsRequest { organisation, page_size: 200, ..Default::default() };
+    let office = world.office();
+    (
+        office.call(projects).await.unwrap().projects,
+        office.call(units).await.unwrap().org_units,
+        office.call(benefits).await.unwrap().benefits,
+        world.audited("").await,
+    )
+}
+
+#[test]
+fn every_rpc_has_its_http_path_below_its_organisation() {
+    let mut seen = BTreeSet::new();
+    for method in methods() {
+        let http = DESCRIPTOR_POOL.get_extension_by_name("google.api.http").unwrap();
+        let options = method.options();
+        let Value::Message(rule) = &*options.get_extension(&http) else { panic!("{}", method.full_name()) };
+        let (verb, template) = ["get", "put", "post", "delete", "patch"]
+            .iter()
+            .find_map(|verb| match rule.get_field_by_name(verb)?.into_owned() {
+                Value::String(template) if !template.is_empty() => Some((*verb, template)),
+                _ => None,
+            })
+            .unwrap_or_else(|| panic!("{} has no HTTP path", method.full_name()));
+        assert!(template == "/v1/organisations" || template.starts_with("/v1/organisations/{organisation}"));
+        assert_eq!(verb == "get", !is_command(&method), "{}: a GET has no side effects", method.full_name());
+        assert!(seen.insert((verb, template.clone())), "{template} stands twice");
+        for variable in template.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            assert!(method.input().get_field_by_name(variable).is_some(), "{variable} of {template}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a caller is told when something is wrong, whoever noticed it.
+
+use std::time::Duration;
+
+use gevinst_proto::v1 as pb;
+use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, TransactionTrait};
+use tonic::Code;
+
+use crate::harness::{CLUSTER, World, config};
+
+fn missing(world: &World) -> pb::GetProjectRequest {
+    let project = "01999999-0000-7000-8000-00000000dead".to_owned();
+    pb::GetProjectRequest { organisation: world.id(), project }
+}
+
+#[tokio::test]
+async fn message_in_the_language_that_is_asked_for() {
+    let world = World::new().await;
+    for (asked, language, begins) in [
+        (None, "da", "Der findes ingen"),
+        (Some("da-DK,da;q=0.9,en;q=0.8"), "da", "Der findes ingen"),
+        (Some("en-GB,en;q=0.9"), "en", "There is no"),
+        (Some("fr, en;q=0.4, da;q=0.3"), "en", "There is no"),
+        (Some("fr"), "da", "Der findes ingen"),
+        (Some(";;q=,,\u{7f}"), "da", "Der findes ingen"),
+    ] {
+        let person = match asked {
+            Some(asked) if asked.is_ascii() && !asked.contains('\u{7f}') => {
+                world.office().with("accept-language", asked)
+            }
+            _ => world.office(),
+        };
+        let failure = person.call(missing(&world)).await.unwrap_err();
+        assert_eq!(failure.localized.0, language, "{asked:?}");
+        assert!(failure.localized.1.starts_with(begins), "{asked:?} {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_failure_carries_request_and_trace_ids() {
+    let world = World::new().await;
+    let traced = world
+        .office()
+        .with("x-request-id", "sag-17.4_b")
+        .with("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    let failure = traced.call(missing(&world)).await.unwrap_err();
+    assert_eq!(
+        (failure.request_id.as_str(), failure.trace_id.as_str()),
+        ("sag-17.4_b", "0af7651916cd43dd8448eb211c80319c")
+    );
+    // What is malformed is passed over, not repeated.
+    let odd = world.stranger(None).with("x-request-id", "a b\"c").with("traceparent", "00-xyz");
+    let failure = odd.call(missing(&world)).await.unwrap_err();
+    assert!(uuid::Uuid::try_parse(&failure.request_id).is_ok(), "{failure:?}");
+    assert!(failure.trace_id.len() == 32 && failure.trace_id != "0".repeat(32), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_the_callers_and_named() {
+    let world = World::new().await;
+    let path = "/gevinst.v1.ProjectService/GetProject";
+    let failure = world.office().call_bytes(path, vec![0xff; 9]).await.unwrap_err();
+    assert!(failure.is(Code::InvalidArgument, "MESSAGE_INVALID"), "{failure:?}");
+    let failure = world.office().call_bytes(path, vec![0; 2 * 1024 * 1024]).await.unwrap_err();
+    assert_eq!(failure.reason, "MESSAGE_INVALID", "{failure:?}");
+    for path in ["/gevinst.v1.ProjectService/DeleteEverything", "/gevinst.v2.ProjectService/GetProject"] {
+        let failure = world.office().call_bytes(path, Vec::new()).await.unwrap_err();
+        assert!(failure.is(Code::Unimplemented, "METHOD_UNKNOWN"), "{path} {failure:?}");
+    }
+}
+
+/// Holds up every command of the organisation, until it is dropped or rolled back.
+async fn hold_up(world: &World) -> DatabaseTransaction {
+    let admin = Database::connect(&CLUSTER.admin).await.unwrap();
+    let blocker = admin.begin().await.unwrap();
+    let lock = format!("SELECT 1 FROM organisations WHERE id = '{}' FOR UPDATE", world.organisation);
+    blocker.execute_unprepared(&lock).await.unwrap();
+    blocker
+}
+
+/// Waits until a command waits for the blocker: it has been accepted, and is at work.
+async fn until_held_up(blocker: &DatabaseTransaction) {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))";
+    loop {
+        // The transaction's own view of the activity stands still unless it is told to look again.
+        blocker.execute_unprepared("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        let row = blocker.query_one_raw(gevinst::db::postgres(sql, [])).await.unwrap().unwrap();
+        if row.try_get_by_index::<i64>(0).unwrap() > 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn over_the_limit_of_calls_refused_while_others_are_served() {
+    let mut settings = config();
+    settings.max_concurrent_calls = 1;
+    let world = World::with(settings).await;
+    let unit = world.unit("Kø").await;
+    // One registration waits for this lock; the next call finds the only place taken.
+    let blocker = hold_up(&world).await;
+    let (office, request) = (world.office(), world.registration(&unit, "Venter"));
+    let waiting = tokio::spawn(async move { office.call(request).await });
+    until_held_up(&blocker).await;
+    let refused = world.office().call(missing(&world)).await.unwrap_err();
+    assert!(refused.is(Code::ResourceExhausted, "OVERLOADED"), "{refused:?}");
+    blocker.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(world.office().call(missing(&world)).await.unwrap_err().code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn deadline_over_told_so_and_the_retry_finds_what_was_done() {
+    let world = World::new().await;
+    let unit = world.unit("Frist").await;
+    let blocker = hold_up(&world).await;
+    let request = world.registration(&unit, "Nåede det ikke");
+    let hurried = world.office().key("hurried").within(Duration::from_millis(300));
+    let failure = hurried.call(request.clone()).await.unwrap_err();
+    assert_eq!(failure.code, Code::DeadlineExceeded, "{failure:?}");
+    blocker.rollback().await.unwrap();
+    // The command went on without its caller; the same key gives its answer.
+    world.office().key("hurried").call(request).await.unwrap();
+    assert_eq!(world.audited("action = \"project.register\"").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_grpc_answered_as_such() {
+    let world = World::new().await;
+    let answer = reqwest::get(format!("http://{}/v1/organisations", world.address)).await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(body["status"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn probes_and_metrics_answer_on_the_admin_port() {
+    let world = World::new().await;
+    world.office().call(missing(&world)).await.unwrap_err();
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", world.admin)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get("/livez").await.0, 200);
+    assert_eq!(get("/readyz").await, (200, "ok\n".to_owned()));
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    let counted = "gevinst_calls_total{method=\"gevinst.v1.ProjectService/GetProject\",code=\"NOT_FOUND\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(metrics.contains("gevinst_call_duration_seconds_bucket") && metrics.contains("gevinst_build_info"));
+}
+
+#[tokio::test]
+async fn shutdown_finishes_what_it_accepted() {
+    let world = World::new().await;
+    let unit = world.unit("Sidst").await;
+    let blocker = hold_up(&world).await;
+    let (office, request) = (world.office(), world.registration(&unit, "Sidste kald"));
+    let accepted = tokio::spawn(async move { office.call(request).await });
+    until_held_up(&blocker).await;
+    let stopping = tokio::spawn(world.stop());
+    blocker.rollback().await.unwrap();
+    assert!(accepted.await.unwrap().is_ok());
+    stopping.await.unwrap();
+}
