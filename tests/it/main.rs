@@ -3,6 +3,8 @@
 //! `harness` starts both and holds the people who call; the other modules are named for what they hold the service to.
 //! A test gets a fresh organisation, its own server on port 0 and its own clock; all share one migrated database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
 mod harness;
 
 mod audit;
