@@ -9,6 +9,7 @@ mod harness;
 
 mod audit;
 mod benefits;
+mod clients;
 mod gates;
 mod organisations;
 mod projects;

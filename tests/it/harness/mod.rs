@@ -1,6 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+mod tools;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,7 +33,10 @@ use sea_orm::{Database, DatabaseConnection};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
-pub use self::calls::{Failure, Person};
+pub use self::{
+    calls::{Failure, Person},
+    tools::tool,
+};
 
 /// Where the run's PostgreSQL is, and how to reach it.
 pub struct Urls {
@@ -184,10 +188,14 @@ impl World {
         }
     }
 
+    /// A person's token, for a client that is not ours.
+    pub fn token(&self, name: &str, roles: &[Role]) -> String {
+        ISSUER.token(name, self.organisation, roles).unwrap()
+    }
+
     /// A person with these roles here.
     pub fn person(&self, name: &str, roles: &[Role]) -> Person {
-        let token = ISSUER.token(name, self.organisation, roles).unwrap();
-        Person::new(self.channel.clone(), Some(token))
+        Person::new(self.channel.clone(), Some(self.token(name, roles)))
     }
 
     /// Someone with a token of the test's making, or without one.
