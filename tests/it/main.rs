@@ -13,3 +13,4 @@ mod clients;
 mod gates;
 mod organisations;
 mod projects;
+mod telemetry;

@@ -1,6 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+mod process;
 mod tools;
 
 use std::{
@@ -35,6 +36,7 @@ use uuid::Uuid;
 
 pub use self::{
     calls::{Failure, Person},
+    process::{Output, Process, terminate},
     tools::tool,
 };
 
@@ -184,6 +186,21 @@ impl World {
             address: self.address,
             admin: self.admin,
             channel: self.channel.clone(),
+            server: None,
+        }
+    }
+
+    /// A fresh organisation behind a server in a process of its own.
+    pub async fn behind(process: &Process) -> World {
+        let owner = owner().await;
+        let organisation = found(&owner).await;
+        owner.close().await.unwrap();
+        World {
+            organisation,
+            clock: Clock::default(),
+            address: process.address,
+            admin: process.admin,
+            channel: Endpoint::from_shared(format!("http://{}", process.address)).unwrap().connect_lazy(),
             server: None,
         }
     }
