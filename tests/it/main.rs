@@ -3,15 +3,19 @@
 //! `harness` starts both and holds the people who call; the other modules are named for what they hold the service to.
 //! A test gets a fresh organisation, its own server on port 0 and its own clock; all share one migrated database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
 mod harness;
 
 mod architecture;
 mod audit;
 mod auth;
 mod benefits;
+mod clients;
 mod coverage;
 mod errors;
 mod gates;
 mod isolation;
 mod organisations;
 mod projects;
+mod telemetry;

@@ -1,7 +1,9 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+mod process;
 mod proxy;
+mod tools;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -35,7 +37,9 @@ use uuid::Uuid;
 
 pub use self::{
     calls::{Failure, Person},
+    process::{Output, Process, terminate},
     proxy::Proxy,
+    tools::tool,
 };
 
 /// Where the run's PostgreSQL is, and how to reach it.
@@ -188,10 +192,29 @@ impl World {
         }
     }
 
+    /// A fresh organisation behind a server in a process of its own.
+    pub async fn behind(process: &Process) -> World {
+        let owner = owner().await;
+        let organisation = found(&owner).await;
+        owner.close().await.unwrap();
+        World {
+            organisation,
+            clock: Clock::default(),
+            address: process.address,
+            admin: process.admin,
+            channel: Endpoint::from_shared(format!("http://{}", process.address)).unwrap().connect_lazy(),
+            server: None,
+        }
+    }
+
+    /// A person's token, for a client that is not ours.
+    pub fn token(&self, name: &str, roles: &[Role]) -> String {
+        ISSUER.token(name, self.organisation, roles).unwrap()
+    }
+
     /// A person with these roles here.
     pub fn person(&self, name: &str, roles: &[Role]) -> Person {
-        let token = ISSUER.token(name, self.organisation, roles).unwrap();
-        Person::new(self.channel.clone(), Some(token))
+        Person::new(self.channel.clone(), Some(self.token(name, roles)))
     }
 
     /// Someone with a token of the test's making, or without one.
