@@ -38,10 +38,8 @@ async fn tables(db: &impl ConnectionTrait) -> Vec<Table> {
 
 /// The names of the tables that a row of another organisation could be read from.
 async fn open_tables(db: &impl ConnectionTrait) -> Vec<String> {
-    let tables = tables(db).await.into_iter();
-    let open =
-        tables.filter(|table| !(table.protected && table.policies == 1) && !SHARED.contains(&table.name.as_str()));
-    open.map(|table| table.name).collect()
+    let closed = |table: &Table| (table.protected && table.policies == 1) || SHARED.contains(&table.name.as_str());
+    tables(db).await.into_iter().filter(|table| !closed(table)).map(|table| table.name).collect()
 }
 
 async fn count(db: &DatabaseConnection, organisation: Option<&str>, table: &str, of: &str) -> i64 {

@@ -1,0 +1,41 @@
+# Installs what a fresh Debian machine with Rust lacks; sourced by deploy/dev and tests/run.
+
+# install_missing GROUP: apt-get installs the group's packages where one of its programs is missing, and says so.
+install_missing() {
+    local packages=() missing=
+    case "$1" in
+    build)
+        # A linker and C compiler for the crypto library; protoc and its well-known types for one dependency's build
+        # script (prost-protovalidate-types; our own contract is compiled without it).
+        packages=(gcc libc6-dev protobuf-compiler libprotobuf-dev)
+        command -v cc >/dev/null || missing=cc
+        command -v protoc >/dev/null || missing=protoc
+        [ -f /usr/include/google/protobuf/descriptor.proto ] || missing=descriptor.proto
+        ;;
+    postgresql)
+        # Server programs, not a server: nothing is started, and what Debian would start is told not to be made.
+        packages=(postgresql)
+        ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=initdb
+        ;;
+    clients)
+        # What the tests fetch their foreign clients with.
+        packages=(python3-venv)
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing=python3-venv
+        if ! command -v npm >/dev/null; then
+            packages+=(nodejs npm)
+            missing=npm
+        fi
+        ;;
+    esac
+    [ -n "$missing" ] || return 0
+    local sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    echo "$0: $missing is missing: apt-get install ${packages[*]}" >&2
+    if [ "$1" = postgresql ]; then
+        $sudo apt-get update -qq
+        $sudo apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+        echo 'create_main_cluster = false' | $sudo tee -a /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
