@@ -44,7 +44,11 @@ fn main() {
         cluster.stop().unwrap();
     });
     let [admin, owner, runtime] = told.recv().unwrap();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(measure(&admin, &owner, &runtime));
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(measure(&admin, &owner, &runtime));
     stop.send(()).unwrap();
     keeper.join().unwrap();
 }
@@ -52,12 +56,10 @@ fn main() {
 async fn measure(admin: &str, owner: &str, runtime: &str) {
     let owner = migrate::connect(&Secret::new(owner)).await.unwrap();
     migrate::up(&owner).await.unwrap();
-    let founding = Founding {
-        id: None,
-        name: "Målekøbing".to_owned(),
-        code: "1000".to_owned(),
-        number_prefix: "MAL".to_owned(),
-    };
+    let founding =
+        Founding {
+            id: None, name: "Målekøbing".to_owned(), code: "1000".to_owned(), number_prefix: "MAL".to_owned()
+        };
     let organisation = organisations::found(&owner, &founding, &Clock::default()).await.unwrap();
     let admin = pool(admin).await;
     fill(&admin, organisation).await;

@@ -1,12 +1,21 @@
 //! What a caller is told when something is wrong, whoever noticed it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use gevinst::{
+    audit::Object,
+    auth::{Action, Role, token::Verifier},
+    config::Secret,
+    ctx::{App, Call, Ctx},
+    db::Db,
+    error::Language,
+    ids::OrgUnit,
+};
 use gevinst_proto::v1 as pb;
 use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, TransactionTrait};
 use tonic::Code;
 
-use crate::harness::{CLUSTER, World, config};
+use crate::harness::{CLUSTER, ISSUER, World, config};
 
 fn missing(world: &World) -> pb::GetProjectRequest {
     let project = "01999999-0000-7000-8000-00000000dead".to_owned();
@@ -123,6 +132,57 @@ async fn deadline_over_told_so_and_the_retry_finds_what_was_done() {
     // The command went on without its caller; the same key gives its answer.
     world.office().key("hurried").call(request).await.unwrap();
     assert_eq!(world.audited("action = \"project.register\"").await.len(), 1);
+}
+
+#[tokio::test]
+async fn deadline_of_the_service_over_told_with_details() {
+    let mut settings = config();
+    settings.max_deadline = Duration::from_millis(500);
+    let world = World::with(settings).await;
+    let unit = world.unit("Længe").await;
+    let blocker = hold_up(&world).await;
+    // However long the caller would wait.
+    let patient = world.office().key("patient").within(Duration::from_secs(60));
+    let failure = patient.call(world.registration(&unit, "For længe")).await.unwrap_err();
+    assert!(failure.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"), "{failure:?}");
+    assert!(!failure.request_id.is_empty() && failure.localized.0 == "da", "{failure:?}");
+    blocker.rollback().await.unwrap();
+    world.office().key("patient").call(world.registration(&unit, "For længe")).await.unwrap();
+    let projects = pb::ListProjectsRequest { organisation: world.id(), ..Default::default() };
+    assert_eq!(world.office().call(projects).await.unwrap().projects.len(), 1);
+}
+
+#[tokio::test]
+async fn panic_in_a_command_internal_and_nothing_of_it_stays() {
+    let world = World::new().await;
+    let unit = world.unit("Panik").await;
+    let token = ISSUER.token("office", world.organisation, &[Role::PortfolioOffice]).unwrap();
+    let verifier = Verifier::new(&config().token).await.unwrap();
+    let caller = verifier.verify(format!("Bearer {token}").as_bytes()).await.unwrap();
+    let url = Secret::new(&CLUSTER.runtime);
+    let db = Db::connect(&url, 1, Duration::from_secs(5)).await.unwrap();
+    let call = Call {
+        request_id: "panic".to_owned(),
+        trace_id: "0".repeat(32),
+        language: Language::Danish,
+        method: "test".to_owned(),
+        idempotency_key: None,
+    };
+    let message = pb::GetOrganisationRequest { organisation: world.id() };
+    let app = Arc::new(App::new(db, world.clock.clone()));
+    let ctx = Ctx::new(app, Arc::new(call), Arc::new(caller), &message).unwrap();
+    let sql = format!("UPDATE org_units SET name = 'Halvt' WHERE id = '{}'", unit.id);
+    let answer = ctx.command::<pb::GetOrganisationResponse, _, _>(
+        Action::OrgUnitUpdate,
+        Object::new::<OrgUnit>(),
+        async move |command| {
+            command.tx().execute_unprepared(&sql).await.unwrap();
+            panic!("half way")
+        },
+    );
+    assert_eq!(answer.await.unwrap_err().reason_name(), "INTERNAL");
+    let request = pb::GetOrgUnitRequest { organisation: world.id(), org_unit: unit.id.clone() };
+    assert_eq!(world.office().call(request).await.unwrap().org_unit.unwrap(), unit);
 }
 
 #[tokio::test]

@@ -140,22 +140,8 @@ impl Server {
             permits: Semaphore::new(config.max_concurrent_calls),
             max_deadline: config.max_deadline,
         });
-        // From the inside out: the last layer added is the first one a call meets.
-        let grpc = routes
-            .into_axum_router()
-            // No caller, no call; the open services apart.
-            .layer(from_fn_with_state(verifier, authenticate))
-            // More calls at once than the limit are refused while refusing is cheap.
-            .layer(from_fn_with_state(layers.clone(), shed))
-            // Nobody waits longer than they asked for, nor than the service allows.
-            .layer(from_fn_with_state(layers.clone(), deadline))
-            // A panic is an INTERNAL to its caller and to nobody else.
-            .layer(CatchPanicLayer::custom(panicked))
-            // Whatever prints a request prints no token.
-            .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
-            // Request id, span, metrics; and every failed answer leaves complete.
-            .layer(from_fn_with_state(layers, observe));
-        // gRPC-Web becomes gRPC outside all of that, so both pass the same layers.
+        let grpc = stack(routes.into_axum_router(), layers, verifier);
+        // gRPC-Web becomes gRPC outside the stack, so both pass the same layers.
         let grpc = GrpcWebLayer::new().layer(grpc);
         // One port. What is not gRPC has no routes yet: the HTTP/JSON gateway's place is beside `grpc`, here.
         let port = Router::new().fallback_service(grpc).layer(from_fn(only_grpc));
@@ -200,6 +186,24 @@ impl Server {
         self.app.db.clone().close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Everything between the transport and the handlers. From the inside out: the last layer added is the first one that a
+/// call meets.
+fn stack(routes: Router, layers: Arc<Layers>, verifier: Arc<Verifier>) -> Router {
+    routes
+        // No caller, no call; the open services apart.
+        .layer(from_fn_with_state(verifier, authenticate))
+        // More calls at once than the limit are refused while refusing is cheap.
+        .layer(from_fn_with_state(layers.clone(), shed))
+        // Nobody waits longer than they asked for, nor than the service allows.
+        .layer(from_fn_with_state(layers.clone(), deadline))
+        // A panic is an INTERNAL to its caller and to nobody else.
+        .layer(CatchPanicLayer::custom(panicked))
+        // Whatever prints a request prints no token.
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        // Request id, span, metrics; and every failed answer leaves complete.
+        .layer(from_fn_with_state(layers, observe))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
@@ -444,7 +448,53 @@ async fn serve_admin(listener: TcpListener, routes: Router, stop: CancellationTo
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::{
+        auth::Role,
+        config::{KeySource, Secret, TokenConfig},
+        dev::issuer::{AUDIENCE, ISSUER, Issuer},
+    };
+
+    #[tokio::test]
+    async fn panic_in_a_handler_internal_with_details_and_the_next_call_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = Issuer::open(folder.path()).unwrap();
+        let keys = KeySource::File(issuer.jwks_path());
+        let token = TokenConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), keys };
+        let verifier = Arc::new(Verifier::new(&token).await.unwrap());
+        // Nothing here asks the database; the pool never connects.
+        let db = Db::connect(&Secret::new("postgres://nobody@127.0.0.1:1/none"), 1, LOOK_EVERY).await.unwrap();
+        let layers = Arc::new(Layers {
+            app: Arc::new(App::new(db, Clock::default())),
+            metrics: Arc::default(),
+            methods: methods(),
+            permits: Semaphore::new(1),
+            max_deadline: LOOK_EVERY,
+        });
+        let routes = Router::new()
+            .route("/panic", get(async || -> &'static str { panic!("a handler's") }))
+            .route("/fine", get(async || "fine"));
+        let stack = stack(routes, layers, verifier);
+        let token = issuer.token("someone", uuid::Uuid::nil(), &[Role::Reader]).unwrap();
+        let call = async |path: &str| {
+            let request = Request::builder().uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+            stack.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        };
+        for _ in 0..2 {
+            let answer = call("/panic").await;
+            let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+            let details = status.get_error_details();
+            assert_eq!(status.code(), tonic::Code::Internal);
+            assert_eq!(details.error_info().unwrap().reason, "INTERNAL");
+            assert!(!details.request_info().unwrap().request_id.is_empty());
+            assert!(!format!("{status:?}").contains("a handler's"), "what happened inside is not sent");
+        }
+        // The only permit has come back too.
+        assert_eq!(call("/fine").await.status(), StatusCode::OK);
+    }
 
     #[test]
     fn grpc_timeout_units_read_and_nonsense_ignored() {
