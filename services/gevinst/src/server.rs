@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -96,7 +99,8 @@ impl Server {
         // Probes answer from the first moment on: alive, and not ready.
         let admin = bind(config.admin_listen).await?;
         let admin_address = address(&admin)?;
-        let probes = admin_routes(app.clone(), metrics.clone());
+        let serving = Arc::new(AtomicBool::new(false));
+        let probes = admin_routes(app.clone(), metrics.clone(), serving.clone());
         let mut tasks = vec![tokio::spawn(serve_admin(admin, probes, stop.clone()))];
         wait_for_database(&app.db).await?;
 
@@ -178,6 +182,7 @@ impl Server {
             }
         }));
         tasks.push(tokio::spawn(watch_health(app.clone(), metrics, health, stop.clone())));
+        serving.store(true, Ordering::Relaxed);
         tracing::info!(%address, %admin_address, "serving");
         Ok(Self { address, admin_address, app, stop, drain: config.drain, tasks })
     }
@@ -414,16 +419,19 @@ async fn watch_health(
     }
 }
 
-fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>, serving: Arc<AtomicBool>) -> Router {
     Router::new()
         // The process runs: restart it only when this fails.
         .route("/livez", get(async || "ok\n"))
-        // Calls can be answered: route to it only while this holds.
+        // Calls can be answered: route to it only while this holds. A fit database is not enough: the port comes after.
         .route(
             "/readyz",
             get(async move || match readiness(&app.db).await {
-                Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
                 Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+                Ok(()) if !serving.load(Ordering::Relaxed) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned())
+                }
+                Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
             }),
         )
         .route(
