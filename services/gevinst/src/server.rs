@@ -191,6 +191,7 @@ impl Server {
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.app.commands.close();
+        let db = self.app.db.clone();
         let finish = async {
             for task in self.tasks {
                 if let Err(error) = task.await {
@@ -198,11 +199,12 @@ impl Server {
                 }
             }
             self.app.commands.wait().await;
+            // Waits until every connection is back, which is why it has to be over in time too.
+            db.close().await;
         };
         if tokio::time::timeout(self.drain, finish).await.is_err() {
             tracing::warn!("calls were still under way when the time to drain was over");
         }
-        self.app.db.clone().close().await;
         tracing::info!("stopped");
     }
 }
