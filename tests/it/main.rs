@@ -7,6 +7,7 @@ mod harness;
 
 mod audit;
 mod benefits;
+mod chaos;
 mod gates;
 mod organisations;
 mod projects;

@@ -1,6 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+pub mod process;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
