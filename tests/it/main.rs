@@ -8,6 +8,7 @@ mod harness;
 mod audit;
 mod benefits;
 mod chaos;
+mod cli;
 mod gates;
 mod organisations;
 mod projects;
