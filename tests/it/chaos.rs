@@ -592,7 +592,7 @@ async fn statement_held_up_caller_in_a_hurry_told_in_time_and_the_retry_makes_on
     let lock = stand.postgres.lock_projects().await;
     let office = stand.office().key("writer");
     let request = stand.registration("writer");
-    let hurry = Duration::from_secs(1);
+    let hurry = Duration::from_secs(2);
     let (writer, reader) = (office.clone().within(hurry), stand.office().within(hurry));
     let began = Instant::now();
     let (write, read) = tokio::join!(writer.call(request.clone()), reader.call(stand.list()));

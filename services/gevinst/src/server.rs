@@ -312,11 +312,12 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 }
 
 /// Answers DEADLINE_EXCEEDED when the caller's `grpc-timeout`, or the service's own limit, is over. A little earlier, in
-/// fact: the transport watches the same header, and its answer would come without details.
+/// fact: the transports of both sides watch the same header, and their answer is a CANCELLED without details. The
+/// answer needs that time to arrive, from a busy machine and over a network too.
 async fn deadline(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
     let asked = request.headers().get("grpc-timeout").and_then(|value| grpc_timeout(value.to_str().ok()?));
     let allowed = asked.map_or(layers.max_deadline, |asked| asked.min(layers.max_deadline));
-    let allowed = allowed.saturating_sub((allowed / 20).min(Duration::from_millis(10)));
+    let allowed = allowed.saturating_sub((allowed / 20).min(Duration::from_millis(100)));
     match tokio::time::timeout(allowed, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error::response(Error::DeadlineExceeded),
