@@ -84,8 +84,14 @@ impl Postgres {
                 Order::Start => cluster = Some(Cluster::start_on(folder, port, &[]).unwrap()),
                 Order::Kill => {
                     let running: Cluster = cluster.take().expect("a server runs");
-                    let killed = Command::new("kill").args(["-KILL", &running.pid().to_string()]).status().unwrap();
-                    assert!(killed.success());
+                    let postmaster = running.pid().to_string();
+                    let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+                    let children = std::fs::read_to_string(children).unwrap();
+                    assert!(!children.is_empty());
+                    let kill = |pids: &[&str]| Command::new("kill").arg("-KILL").args(pids).output().unwrap().status;
+                    assert!(kill(&[&postmaster]).success());
+                    // Left alone they would finish what they do, as in no power cut. One may have ended since.
+                    kill(&children.split_whitespace().collect::<Vec<_>>());
                     // It is dead; what is left is to take note of it, or its pid would stand in the way of the next.
                     running.stop().unwrap();
                 }
@@ -95,7 +101,7 @@ impl Postgres {
         if let Some(cluster) = cluster {
             cluster.stop().unwrap();
         }
-        // The servers' processes of a killed one may still let go of files.
+        // A folder that is left behind fails nobody.
         let _ = std::fs::remove_dir_all(folder);
     }
 
@@ -110,7 +116,7 @@ impl Postgres {
         self.order(Order::Start).await;
     }
 
-    /// SIGKILL to the postmaster; its children notice and go.
+    /// SIGKILL to the postmaster and all that it has started.
     async fn kill(&self) {
         self.order(Order::Kill).await;
     }
