@@ -11,6 +11,8 @@ mod architecture;
 mod audit;
 mod auth;
 mod benefits;
+mod chaos;
+mod cli;
 mod clients;
 mod coverage;
 mod errors;

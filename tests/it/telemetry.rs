@@ -5,7 +5,6 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -13,13 +12,14 @@ use gevinst::{auth::Role, dev::postgres::free_port};
 use gevinst_proto::v1::{self as pb, AuditOutcome, GateCode, GateOutcome};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::Value;
-use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
-};
+use tokio::{net::TcpStream, process::Command};
 use tonic::Code;
 
-use crate::harness::{Output, Process, World, terminate, tool};
+use crate::harness::{
+    World,
+    process::{Program, Serving},
+    tool,
+};
 
 /// A span as the receiver printed it.
 #[derive(Debug, Default)]
@@ -42,35 +42,29 @@ impl Span {
 /// rotel, a collector by Streamfold: it takes OTLP over gRPC and prints what came.
 struct Receiver {
     endpoint: String,
-    child: Child,
-    output: Output,
+    program: Program,
 }
 
 impl Receiver {
     async fn start() -> Self {
         let [grpc, http] = [free_port().unwrap(), free_port().unwrap()].map(|port| format!("127.0.0.1:{port}"));
-        let mut child = Command::new(rotel())
+        let mut command = Command::new(rotel());
+        command
             .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"])
-            .args(["--otlp-grpc-endpoint", &grpc, "--otlp-http-endpoint", &http])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let output = Output::of(child.stdout.take().unwrap());
+            .args(["--otlp-grpc-endpoint", &grpc, "--otlp-http-endpoint", &http]);
+        let program = Program::spawn(command);
         let listening = async {
             while TcpStream::connect(&grpc).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), listening).await.expect("rotel listens");
-        Self { endpoint: format!("http://{grpc}"), child, output }
+        Self { endpoint: format!("http://{grpc}"), program }
     }
 
     /// Stops it, which makes it print what it still holds, and gives the spans of `gevinst`.
-    async fn spans(mut self) -> Vec<Span> {
-        terminate(&mut self.child).await;
-        let lines = self.output.all().await;
+    async fn spans(self) -> Vec<Span> {
+        let (_, lines, _) = self.program.stop().await;
         let (mut spans, mut of_gevinst) = (Vec::new(), false);
         for line in &lines {
             let line = line.trim();
@@ -138,7 +132,7 @@ fn trace<'a>(spans: &'a [Span], (trace, caller): (&str, &str)) -> (&'a Span, &'a
 #[tokio::test]
 async fn decision_traced_from_the_caller_to_its_statements_and_flushed_at_sigterm() {
     let receiver = Receiver::start().await;
-    let process = Process::serve(&[("GEVINST_OTLP_ENDPOINT", &receiver.endpoint)]).await;
+    let process = Serving::with(&[("GEVINST_OTLP_ENDPOINT", &receiver.endpoint)]).await;
     let world = World::behind(&process).await;
     let review = world.submitted(&world.project().await, GateCode::G1).await;
     let decision = world.decision(&review, GateOutcome::Go);
@@ -188,7 +182,7 @@ async fn decision_traced_from_the_caller_to_its_statements_and_flushed_at_sigter
 
 /// Serves a call and ends in time, whatever becomes of its traces.
 async fn serves_and_stops(endpoint: String) {
-    let process = Process::serve(&[("GEVINST_OTLP_ENDPOINT", &endpoint)]).await;
+    let process = Serving::with(&[("GEVINST_OTLP_ENDPOINT", &endpoint)]).await;
     let world = World::behind(&process).await;
     let project = world.project().await;
     assert_eq!(world.reread(&project).await, project);
@@ -215,7 +209,7 @@ async fn collector_that_never_answers_changes_nothing() {
 async fn log_line_of_a_failed_call_is_json_and_names_no_person_or_token() {
     // A call that waits for a row gives up at once, which is worth a log line.
     let database = format!("{}?options[lock_timeout]=100ms", crate::harness::CLUSTER.runtime);
-    let process = Process::serve(&[("GEVINST_DATABASE_URL", &database)]).await;
+    let process = Serving::with(&[("GEVINST_DATABASE_URL", &database)]).await;
     let world = World::behind(&process).await;
     let (office, leader) = ("anne-bach-4711", "jens-holm-0815");
     let roles = [Role::PortfolioOffice];

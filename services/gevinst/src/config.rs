@@ -111,10 +111,7 @@ impl Config {
             trace_ratio: reader.or("TRACE_RATIO", "1"),
             log: reader.or("LOG", "info"),
         };
-        reader.check(
-            config.database_url.reveal().is_empty() || config.database_url.reveal().starts_with("postgres"),
-            "GEVINST_DATABASE_URL must begin with postgres://",
-        );
+        reader.check_database("DATABASE_URL", &config.database_url);
         reader.check(config.database_connections > 0, "GEVINST_DATABASE_CONNECTIONS must be at least 1");
         reader.check((0.0..=1.0).contains(&config.trace_ratio), "GEVINST_TRACE_RATIO must be between 0 and 1");
         reader.check(config.max_deadline >= Duration::from_millis(100), "GEVINST_MAX_DEADLINE_MS must be at least 100");
@@ -135,6 +132,7 @@ impl Config {
 pub fn owner_database_url(vars: impl IntoIterator<Item = (String, String)>) -> Result<Secret, Problems> {
     let mut reader = Reader::new(vars);
     let url = Secret(reader.required("OWNER_DATABASE_URL"));
+    reader.check_database("OWNER_DATABASE_URL", &url);
     reader.values.clear();
     reader.finish(url)
 }
@@ -228,6 +226,16 @@ impl Reader {
     fn check(&mut self, holds: bool, problem: &str) {
         if !holds {
             self.problem(problem.to_owned());
+        }
+    }
+
+    /// Refuses here what the driver would refuse, because the driver repeats the URL, password and all.
+    fn check_database(&mut self, name: &str, url: &Secret) {
+        let fits = |url: reqwest::Url| ["postgres", "postgresql"].contains(&url.scheme());
+        if !url.reveal().is_empty() && !reqwest::Url::parse(url.reveal()).is_ok_and(fits) {
+            self.problem(format!(
+                "{PREFIX}{name} must be a URL such as postgres://user:password@host/gevinst, its password percent-encoded"
+            ));
         }
     }
 

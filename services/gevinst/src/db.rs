@@ -5,7 +5,7 @@
 //! so that entities work on them, and both make a span of every statement. Row-level security stands underneath: what
 //! runs without an organisation sees nothing (I25).
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
@@ -16,7 +16,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     config::Secret,
-    error::{Error, Result, is_connection},
+    error::{Error, Result, is_connection, is_lost},
     ids::OrganisationId,
 };
 
@@ -26,14 +26,11 @@ pub const IDEMPOTENCY_WINDOW: time::Duration = time::Duration::days(7);
 /// A connection that sat unused for this long is asked whether it still lives before it is used.
 const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
-/// How often a statement that has not begun is sent again when its connection turns out to be dead: a restarted database
-/// leaves up to a pool of those behind, and the next call is to work.
-const ATTEMPTS: usize = 3;
-
 /// The pool of connections, as the runtime role.
 #[derive(Clone)]
 pub struct Db {
     pool: DatabaseConnection,
+    connections: u32,
 }
 
 /// An idempotency key on its way into the command's transaction.
@@ -61,7 +58,23 @@ impl Db {
             .statement_timeout(statement_timeout)
             .set_application_name("gevinst")
             .sqlx_logging(false);
-        Ok(Self { pool: Database::connect(options).await? })
+        Ok(Self { pool: Database::connect(options).await?, connections })
+    }
+
+    /// Asks again when the connection turns out to be dead: a read, or the beginning of a transaction. A restarted
+    /// database leaves up to a pool of dead connections behind, each gone from the pool once it was tried, and the next
+    /// call is to work. Where no connection can be had, the pool has waited for one already.
+    async fn alive<T, F>(&self, ask: impl Fn() -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let mut dead = 0;
+        loop {
+            match ask().await {
+                Err(error) if is_lost(&error) && dead < self.connections => dead += 1,
+                answer => return answer,
+            }
+        }
     }
 
     /// Reads of one organisation's rows.
@@ -76,20 +89,15 @@ impl Db {
             FROM unnest($1::uuid[]) AS id OFFSET 0) AS caller CROSS JOIN LATERAL \
             (SELECT * FROM organisations o WHERE o.id = caller.id OFFSET 0) AS answer ORDER BY answer.name";
         let ids: Vec<uuid::Uuid> = ids.map(OrganisationId::uuid).collect();
-        let rows = self.pool.query_all_raw(postgres(sql, [ids.into()]));
-        Ok(rows.instrument(statement_span(sql)).await?)
+        let statement = postgres(sql, [ids.into()]);
+        let span = statement_span(sql);
+        Ok(self.alive(|| self.pool.query_all_raw(statement.clone()).instrument(span.clone())).await?)
     }
 
     /// Begins a command's transaction: scoped, and with the idempotency key claimed. `false` when the key was used
     /// before; a concurrent holder of the same key is waited for.
     pub async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, bool)> {
-        let mut attempt = 1;
-        let transaction = loop {
-            match self.pool.begin().instrument(statement_span("BEGIN")).await {
-                Err(error) if is_connection(&error) && attempt < ATTEMPTS => attempt += 1,
-                result => break result?,
-            }
-        };
+        let transaction = self.alive(|| self.pool.begin().instrument(statement_span("BEGIN"))).await?;
         let tx = Tx { transaction };
         let claimed = match claim {
             None => {
@@ -124,7 +132,7 @@ impl Db {
     /// The names of the migrations that the database has, and whether the role is fit to serve. Answers readiness.
     pub async fn schema(&self) -> Result<Vec<String>> {
         let sql = "SELECT version FROM seaql_migrations ORDER BY version";
-        let rows = self.pool.query_all_raw(postgres(sql, [])).await?;
+        let rows = self.alive(|| self.pool.query_all_raw(postgres(sql, []))).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
@@ -134,7 +142,7 @@ impl Db {
         let sql = "SELECT current_user::text, r.rolsuper OR r.rolbypassrls, \
             EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p', 'v', 'm')) \
             FROM pg_roles r WHERE r.rolname = current_user";
-        let Some(row) = self.pool.query_one_raw(postgres(sql, [])).await? else {
+        let Some(row) = self.alive(|| self.pool.query_one_raw(postgres(sql, []))).await? else {
             return Ok(Some("the connected role is not in pg_roles".to_owned()));
         };
         let (name, bypasses, owns): (String, bool, bool) =
@@ -213,14 +221,7 @@ impl ConnectionTrait for Scoped<'_> {
     async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let span = statement_span(&question.sql);
         let statement = self.ask(question);
-        let mut attempt = 1;
-        loop {
-            let answer = self.db.pool.query_all_raw(statement.clone()).instrument(span.clone()).await;
-            match answer {
-                Err(error) if is_connection(&error) && attempt < ATTEMPTS => attempt += 1,
-                answer => return answer,
-            }
-        }
+        self.db.alive(|| self.db.pool.query_all_raw(statement.clone()).instrument(span.clone())).await
     }
 }
 

@@ -439,10 +439,14 @@ impl From<DbErr> for Error {
     }
 }
 
-/// Whether the connection, and not the statement, is to blame.
+/// Whether the connection, and not the statement, is to blame: there is none, or it is lost.
 pub fn is_connection(error: &DbErr) -> bool {
+    matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) || is_lost(error)
+}
+
+/// Whether a connection that was there is no more.
+pub fn is_lost(error: &DbErr) -> bool {
     match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -96,7 +99,8 @@ impl Server {
         // Probes answer from the first moment on: alive, and not ready.
         let admin = bind(config.admin_listen).await?;
         let admin_address = address(&admin)?;
-        let probes = admin_routes(app.clone(), metrics.clone());
+        let serving = Arc::new(AtomicBool::new(false));
+        let probes = admin_routes(app.clone(), metrics.clone(), serving.clone());
         let mut tasks = vec![tokio::spawn(serve_admin(admin, probes, stop.clone()))];
         wait_for_database(&app.db).await?;
 
@@ -164,6 +168,7 @@ impl Server {
             }
         }));
         tasks.push(tokio::spawn(watch_health(app.clone(), metrics, health, stop.clone())));
+        serving.store(true, Ordering::Relaxed);
         tracing::info!(%address, %admin_address, "serving");
         Ok(Self { address, admin_address, app, stop, drain: config.drain, tasks })
     }
@@ -172,6 +177,7 @@ impl Server {
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.app.commands.close();
+        let db = self.app.db.clone();
         let finish = async {
             for task in self.tasks {
                 if let Err(error) = task.await {
@@ -179,11 +185,12 @@ impl Server {
                 }
             }
             self.app.commands.wait().await;
+            // Waits until every connection is back, which is why it has to be over in time too.
+            db.close().await;
         };
         if tokio::time::timeout(self.drain, finish).await.is_err() {
             tracing::warn!("calls were still under way when the time to drain was over");
         }
-        self.app.db.clone().close().await;
         tracing::info!("stopped");
     }
 }
@@ -309,11 +316,12 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 }
 
 /// Answers DEADLINE_EXCEEDED when the caller's `grpc-timeout`, or the service's own limit, is over. A little earlier, in
-/// fact: the transport watches the same header, and its answer would come without details.
+/// fact: the transports of both sides watch the same header, and their answer is a CANCELLED without details. The
+/// answer needs that time to arrive, from a busy machine and over a network too.
 async fn deadline(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
     let asked = request.headers().get("grpc-timeout").and_then(|value| grpc_timeout(value.to_str().ok()?));
     let allowed = asked.map_or(layers.max_deadline, |asked| asked.min(layers.max_deadline));
-    let allowed = allowed.saturating_sub((allowed / 20).min(Duration::from_millis(10)));
+    let allowed = allowed.saturating_sub((allowed / 20).min(Duration::from_millis(100)));
     match tokio::time::timeout(allowed, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error::response(Error::DeadlineExceeded),
@@ -418,16 +426,19 @@ async fn watch_health(
     }
 }
 
-fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>, serving: Arc<AtomicBool>) -> Router {
     Router::new()
         // The process runs: restart it only when this fails.
         .route("/livez", get(async || "ok\n"))
-        // Calls can be answered: route to it only while this holds.
+        // Calls can be answered: route to it only while this holds. A fit database is not enough: the port comes after.
         .route(
             "/readyz",
             get(async move || match readiness(&app.db).await {
-                Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
                 Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+                Ok(()) if !serving.load(Ordering::Relaxed) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned())
+                }
+                Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
             }),
         )
         .route(

@@ -1,7 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
-mod process;
+pub mod process;
 mod proxy;
 mod tools;
 
@@ -35,9 +35,9 @@ use sea_orm::{Database, DatabaseConnection};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
+use self::process::Serving;
 pub use self::{
     calls::{Failure, Person},
-    process::{Output, Process, terminate},
     proxy::Proxy,
     tools::tool,
 };
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// A fresh organisation behind a server in a process of its own.
-    pub async fn behind(process: &Process) -> World {
+    pub async fn behind(process: &Serving) -> World {
         let owner = owner().await;
         let organisation = found(&owner).await;
         owner.close().await.unwrap();

@@ -1,0 +1,289 @@
+//! The command line as an operator meets it: what it refuses, what it says, what it leaves behind.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::Output,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use gevinst::{
+    config::Secret,
+    dev::{DEMO_ORGANISATION, issuer},
+    migrate,
+};
+use gevinst_migrations::Migrator;
+use gevinst_proto::v1 as pb;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm_migration::MigratorTrait;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+
+use crate::harness::{
+    CLUSTER, ISSUER, Person, folder,
+    process::{Env, Program, run, tell, until},
+};
+
+const PASSWORD: &str = "hunter2";
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What a command said that ended with exit code 1.
+fn refusal(output: &Output) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(output.stdout.is_empty());
+    stderr
+}
+
+/// A database of the test's own on the run's cluster: what its URLs end with.
+async fn database() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("cli_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let admin = Database::connect(&CLUSTER.admin).await.unwrap();
+    admin.execute_unprepared(&format!("CREATE DATABASE {name} OWNER gevinst_owner")).await.unwrap();
+    admin.close().await.unwrap();
+    name
+}
+
+/// The run's URL, of another database.
+fn url(of_the_run: &str, database: &str) -> String {
+    format!("{}/{database}", of_the_run.strip_suffix("/gevinst").unwrap())
+}
+
+fn owner_env(database: &str) -> Env {
+    vec![("GEVINST_OWNER_DATABASE_URL", url(&CLUSTER.owner, database))]
+}
+
+async fn owner(database: &str) -> DatabaseConnection {
+    migrate::connect(&Secret::new(url(&CLUSTER.owner, database))).await.unwrap()
+}
+
+async fn migrated() -> String {
+    let database = database().await;
+    assert!(run(&["migrate"], &owner_env(&database)).await.status.success());
+    database
+}
+
+/// The settings to serve with on free ports, but for the database.
+fn serve_env() -> Env {
+    vec![
+        ("GEVINST_LISTEN", "127.0.0.1:0".to_owned()),
+        ("GEVINST_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("GEVINST_TOKEN_ISSUER", issuer::ISSUER.to_owned()),
+        ("GEVINST_TOKEN_JWKS_FILE", ISSUER.jwks_path().display().to_string()),
+    ]
+}
+
+fn serve_env_on(url: String) -> Env {
+    let mut env = serve_env();
+    env.push(("GEVINST_DATABASE_URL", url));
+    env
+}
+
+#[tokio::test]
+async fn serve_unconfigured_names_every_setting_it_needs() {
+    let problems = refusal(&run(&["serve"], &Env::new()).await);
+    for name in ["GEVINST_DATABASE_URL", "GEVINST_TOKEN_ISSUER", "GEVINST_TOKEN_JWKS_FILE", "GEVINST_TOKEN_JWKS_URL"] {
+        assert!(problems.contains(name), "{name}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn serve_misconfigured_names_every_problem_at_once_and_no_secret() {
+    let env = [
+        ("GEVINST_LISTEN", "nowhere"),
+        ("GEVINST_LISTNE", "127.0.0.1:8080"),
+        ("GEVINST_DATABASE_URL", "mysql://app:hunter2@db/gevinst"),
+        ("GEVINST_DATABASE_CONNECTIONS", "0"),
+        ("GEVINST_TOKEN_ISSUER", "https://issuer.example"),
+        ("GEVINST_TOKEN_ISSUER_FILE", "/etc/hostname"),
+        ("GEVINST_OTLP_ENDPOINT_FILE", "/nonexistent/endpoint"),
+        ("GEVINST_TRACE_RATIO", "1.5"),
+        ("GEVINST_MAX_DEADLINE_MS", "soon"),
+        ("GEVINST_LOG", "gevinst=loudly"),
+    ];
+    let problems = refusal(&run(&["serve"], &env.map(|(name, value)| (name, value.to_owned())).into()).await);
+    // The issuer is wrong once, for both its names; and the keys are missing.
+    let names: BTreeSet<&str> = env.iter().map(|(name, _)| *name).chain(["GEVINST_TOKEN_JWKS_FILE"]).collect();
+    for name in &names {
+        assert!(problems.contains(&format!("{name}:")) || problems.contains(&format!("{name} ")), "{name}: {problems}");
+    }
+    assert_eq!(problems.lines().filter(|line| line.starts_with("  - ")).count(), names.len() - 1, "{problems}");
+    assert!(!problems.contains(PASSWORD), "{problems}");
+}
+
+#[tokio::test]
+async fn database_url_that_is_none_refused_without_its_password() {
+    // A scheme of another database, a port that is none, and no URL at all: a password with signs that need escaping.
+    for url in ["mysql://app:hunter2@db/gevinst", "postgres://app:hunter2@db:port/gevinst", "postgres hunter2"] {
+        let said = [
+            refusal(&run(&["serve"], &serve_env_on(url.to_owned())).await),
+            refusal(&run(&["migrate"], &vec![("GEVINST_OWNER_DATABASE_URL", url.to_owned())]).await),
+        ];
+        for (said, name) in said.iter().zip(["GEVINST_DATABASE_URL", "GEVINST_OWNER_DATABASE_URL"]) {
+            assert!(said.contains(name), "{said}");
+            assert!(!said.contains(PASSWORD), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn serve_with_settings_from_mounted_files_serves() {
+    let folder = folder("mounted");
+    let file = folder.join("url");
+    // Editors and secret stores end a file with a line end.
+    fs::write(&file, format!("{}\n", CLUSTER.runtime)).unwrap();
+    let mut env = serve_env();
+    env.push(("GEVINST_DATABASE_URL_FILE", file.display().to_string()));
+    let mut gevinst = Program::start(&["serve"], &env);
+    until("it serves", async || gevinst.stderr().contains("\"serving\"")).await;
+    gevinst.signal("TERM").await;
+    assert_eq!(gevinst.end().await.code(), Some(0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn serve_without_schema_refused_with_what_to_run() {
+    let env = serve_env_on(url(&CLUSTER.runtime, &database().await));
+    let said = refusal(&run(&["serve"], &env).await);
+    assert!(said.contains("gevinst migrate"), "{said}");
+}
+
+#[tokio::test]
+async fn serve_on_a_schema_of_a_newer_version_refused() {
+    let database = migrated().await;
+    let owner = owner(&database).await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_later', 0)";
+    owner.execute_unprepared(newer).await.unwrap();
+    owner.close().await.unwrap();
+    let said = refusal(&run(&["serve"], &serve_env_on(url(&CLUSTER.runtime, &database))).await);
+    assert!(said.contains("m20991231_000001_later"), "{said}");
+}
+
+#[tokio::test]
+async fn serve_as_owner_or_superuser_refused() {
+    let database = migrated().await;
+    for (of_the_run, role) in [(&CLUSTER.owner, "gevinst_owner"), (&CLUSTER.admin, "gevinst_admin")] {
+        let said = refusal(&run(&["serve"], &serve_env_on(url(of_the_run, &database))).await);
+        assert!(said.contains(role) && said.contains("gevinst_app"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn migrate_fresh_then_again_then_down_and_up() {
+    let database = database().await;
+    let applied: Vec<String> = gevinst_migrations::names().map(|name| format!("applied {name}")).collect();
+    let lines = |output: &Output| -> Vec<String> {
+        assert!(output.status.success(), "{output:?}");
+        stdout(output).lines().filter(|line| line.starts_with("applied ")).map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(lines(&run(&["migrate"], &owner_env(&database)).await), applied);
+    assert!(lines(&run(&["migrate"], &owner_env(&database)).await).is_empty(), "nothing is left to do");
+
+    let owner = owner(&database).await;
+    Migrator::down(&owner, None).await.unwrap();
+    let left = "SELECT string_agg(relname, ' ') FROM pg_class \
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'seaql_migrations'";
+    let left = owner.query_one_raw(gevinst::db::postgres(left, [])).await.unwrap().unwrap();
+    assert_eq!(left.try_get_by_index::<Option<String>>(0).unwrap(), None);
+    owner.close().await.unwrap();
+    assert_eq!(lines(&run(&["migrate"], &owner_env(&database)).await), applied);
+}
+
+#[tokio::test]
+async fn migrate_two_at_once_both_succeed_and_each_migration_runs_once() {
+    let env = owner_env(&database().await);
+    let (one, other) = tokio::join!(run(&["migrate"], &env), run(&["migrate"], &env));
+    assert!(one.status.success() && other.status.success(), "{one:?} {other:?}");
+    let said = stdout(&one) + &stdout(&other);
+    assert_eq!(said.matches("applied m").count(), gevinst_migrations::names().count(), "{said}");
+}
+
+#[tokio::test]
+async fn organisation_founded_once_prints_its_id_and_its_code_is_taken() {
+    let env = owner_env(&migrated().await);
+    let found = ["organisation", "--name", "Hedeby Kommune", "--code", "0999", "--prefix", "HED"];
+    let first = run(&found, &env).await;
+    assert!(first.status.success(), "{first:?}");
+    let id: Uuid = stdout(&first).trim().parse().unwrap();
+    let said = refusal(&run(&found, &env).await);
+    assert!(said.contains("organisations_code_key"), "{said}");
+    // The same id again is the same organisation.
+    let id = id.to_string();
+    let again = run(&[&found[..], &["--id", &id]].concat(), &env).await;
+    assert_eq!(stdout(&again).trim(), id);
+}
+
+/// `gevinst dev` in this data directory, up, with how long it took and what it said.
+async fn dev(env: &Env) -> (Program, Duration, String) {
+    let began = Instant::now();
+    let mut gevinst = Program::start(&["dev"], env);
+    let welcome = gevinst.said("Ctrl-C stops everything.").await;
+    (gevinst, began.elapsed(), welcome)
+}
+
+fn person(welcome: &str, token: &str) -> Person {
+    let (_, address) = welcome.split_once("gRPC and gRPC-Web on ").unwrap();
+    let address = address.split(',').next().unwrap().to_owned();
+    Person::new(Endpoint::from_shared(address).unwrap().connect_lazy(), Some(token.to_owned()))
+}
+
+/// The token that the welcome gives this person.
+fn printed<'w>(welcome: &'w str, name: &str) -> &'w str {
+    let (_, token) = welcome.split_once(&format!("export {name}=")).unwrap();
+    token.lines().next().unwrap()
+}
+
+async fn projects(person: &Person) -> usize {
+    let list =
+        pb::ListProjectsRequest { organisation: DEMO_ORGANISATION.to_string(), page_size: 200, ..Default::default() };
+    person.call(list).await.unwrap().projects.len()
+}
+
+/// The processes that work in this folder or were started with it: program names.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let of_it = processes.filter(|process| {
+        let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let works_in = fs::read_link(process.path().join("cwd")).unwrap_or_default();
+        works_in.starts_with(folder) || String::from_utf8_lossy(&arguments).contains(&*folder.to_string_lossy())
+    });
+    of_it.map(|process| fs::read_to_string(process.path().join("comm")).unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn dev_fifteen_projects_survive_stop_and_kill_and_nothing_runs_on() {
+    let data = folder("dev");
+    let env: Env = vec![("GEVINST_LISTEN", "127.0.0.1:0".to_owned()), ("GEVINST_DATA", data.display().to_string())];
+
+    let (mut gevinst, took, welcome) = dev(&env).await;
+    tell(&format!("cli: gevinst dev, first start: {took:?}"));
+    assert_eq!(projects(&person(&welcome, printed(&welcome, "OFFICE"))).await, 15);
+    let token = run(&["token", "--role", "reader", "--person", "x"], &vec![env[1].clone()]).await;
+    assert!(token.status.success(), "{token:?}");
+    assert_eq!(projects(&person(&welcome, stdout(&token).trim())).await, 15);
+    assert!(processes_of(&data).iter().any(|name| name.starts_with("postgres")), "{:?}", processes_of(&data));
+    gevinst.signal("INT").await;
+    assert_eq!(gevinst.end().await.code(), Some(0), "{}", gevinst.stderr());
+    assert_eq!(processes_of(&data), [""; 0]);
+
+    let (mut gevinst, took, welcome) = dev(&env).await;
+    tell(&format!("cli: gevinst dev, second start: {took:?}"));
+    assert_eq!(projects(&person(&welcome, printed(&welcome, "STEERING"))).await, 15);
+    gevinst.signal("KILL").await;
+    assert_eq!(gevinst.end().await.code(), None, "a signal ended it");
+    until("PostgreSQL has followed", async || processes_of(&data).is_empty()).await;
+
+    let (mut gevinst, took, welcome) = dev(&env).await;
+    tell(&format!("cli: gevinst dev, start after kill -9: {took:?}"));
+    assert_eq!(projects(&person(&welcome, printed(&welcome, "OFFICE"))).await, 15);
+    gevinst.signal("INT").await;
+    assert_eq!(gevinst.end().await.code(), Some(0), "{}", gevinst.stderr());
+    assert_eq!(processes_of(&data), [""; 0]);
+    fs::remove_dir_all(data).unwrap();
+}
