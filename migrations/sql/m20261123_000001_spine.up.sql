@@ -78,6 +78,8 @@ CREATE TABLE gate_reviews (
     attempt         integer     NOT NULL CHECK (attempt > 0),
     state           text        NOT NULL CHECK (state IN ('SUBMITTED', 'DECIDED', 'WITHDRAWN')),
     submitter       text        NOT NULL,
+    -- As of the submission: a change of manager while the review is open gets nobody round I03.
+    project_manager text        NOT NULL,
     submitted_at    timestamptz NOT NULL,
     -- The bytes that were hashed: text, because jsonb would order and space them anew.
     basis           text        NOT NULL,
@@ -92,7 +94,8 @@ CREATE TABLE gate_reviews (
     CONSTRAINT gate_reviews_decided CHECK ((state = 'DECIDED') = (outcome IS NOT NULL AND decider IS NOT NULL)),
     CONSTRAINT gate_reviews_ended CHECK ((state = 'SUBMITTED') = (ended_at IS NULL)),
     -- I03, at the last line of defence.
-    CONSTRAINT gate_reviews_four_eyes CHECK (decider IS NULL OR decider <> submitter)
+    CONSTRAINT gate_reviews_three_people CHECK (submitter <> project_manager
+        AND (decider IS NULL OR decider NOT IN (submitter, project_manager)))
 );
 CREATE UNIQUE INDEX gate_reviews_one_open ON gate_reviews (organisation_id, project_id) WHERE state = 'SUBMITTED';
 CREATE INDEX gate_reviews_project ON gate_reviews (organisation_id, project_id, submitted_at, id);

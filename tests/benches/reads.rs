@@ -64,7 +64,8 @@ async fn measure(admin: &str, owner: &str, runtime: &str) {
     let admin = pool(admin).await;
     fill(&admin, organisation).await;
 
-    let scoped = Arc::new(Db::connect(&Secret::new(runtime), CONNECTIONS, Duration::from_secs(10)).await.unwrap());
+    let scoped =
+        Arc::new(Db::connect(&Secret::new(runtime), "test", CONNECTIONS, Duration::from_secs(10)).await.unwrap());
     let (plain, unscoped) = (Arc::new(admin), Arc::new(pool(runtime).await));
     let organisation = OrganisationId::new(organisation);
     let mut rates = [Vec::new(), Vec::new(), Vec::new()];

@@ -62,6 +62,19 @@ async fn create_what_is_no_decimal_named_and_what_is_exact_kept() {
 }
 
 #[tokio::test]
+async fn figures_with_the_shape_of_a_personal_number_are_figures() {
+    let world = World::new().await;
+    let benefit = world.benefit(&world.project().await, "1010000000", "-1512000000.5").await;
+    world.benefit_owner().call(world.measurement(&benefit, "2512345678.00", "2026-01-31")).await.unwrap();
+    let worded = pb::RecordMeasurementRequest {
+        source: "2512345678".to_owned(),
+        ..world.measurement(&benefit, "1", "2026-01-31")
+    };
+    let failure = world.benefit_owner().call(worded).await.unwrap_err();
+    assert!(failure.is(Code::InvalidArgument, "PERSONAL_NUMBER_REFUSED"), "{failure:?}");
+}
+
+#[tokio::test]
 async fn create_by_someone_elses_manager_denied() {
     let world = World::new().await;
     let project = world.project().await;

@@ -467,7 +467,7 @@ async fn service_killed_under_load_nothing_lost_doubled_or_half_done() {
 async fn connections_lost_while_idle_the_very_next_call_succeeds() {
     let stand = Stand::new(&[]).await;
     let office = stand.office();
-    let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'gevinst_app'";
+    let connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gevinst'";
     for round in 0..3 * kills() {
         until("every connection of the pool is open", async || {
             let reads: JoinSet<_> = (0..4 * CONNECTIONS)

@@ -204,6 +204,46 @@ async fn decide_manager_changed_to_submitter_since_refused_i03() {
 }
 
 #[tokio::test]
+async fn decide_by_who_managed_it_at_submission_refused_i03() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let review = world.submitted(&project, GateCode::G1).await;
+    assert_eq!(review.project_manager, "manager");
+    // The manager, who sits in the steering group too, hands the project over to get round the rule.
+    let both = world.person("manager", &[Role::ProjectManager, Role::SteeringGroup]);
+    let request = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(pb::ProjectChanges { project_manager: Some("straw-man".to_owned()), ..Default::default() }),
+        update_mask: None,
+        etag: world.reread(&project).await.etag,
+        validate_only: false,
+    };
+    both.call(request).await.unwrap();
+    let failure = both.call(world.decision(&review, GateOutcome::Go)).await.unwrap_err();
+    assert!(failure.is(Code::PermissionDenied, "DECIDER_IS_PROJECT_MANAGER"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn people_named_as_issuers_name_them_are_held_to_i03_too() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let request = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(pb::ProjectChanges { project_manager: Some("auth0|a+b/c=".to_owned()), ..Default::default() }),
+        update_mask: None,
+        etag: project.etag.clone(),
+        validate_only: false,
+    };
+    world.office().call(request).await.unwrap();
+    let review = world.submitted(&project, GateCode::G1).await;
+    let manager = world.person("auth0|a+b/c=", &[Role::SteeringGroup]);
+    let failure = manager.call(world.decision(&review, GateOutcome::Go)).await.unwrap_err();
+    assert!(failure.is(Code::PermissionDenied, "DECIDER_IS_PROJECT_MANAGER"), "{failure:?}");
+}
+
+#[tokio::test]
 async fn decide_at_once_one_decision_stands() {
     let world = World::new().await;
     let project = world.project().await;

@@ -80,9 +80,23 @@ async fn runtime_role_changes_and_removes_no_more_than_it_must() {
             || ["organisations", "seaql_migrations", "benefits"].contains(&table.name.as_str());
         assert_eq!(table.can_change, !never, "{table:?}");
     }
-    let url = Secret::new(&CLUSTER.runtime);
-    let db = Db::connect(&url, 1, Duration::from_secs(5)).await.unwrap();
-    assert_eq!(db.role_problem().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn role_that_policies_do_not_hold_recognised_by_membership_too() {
+    let problem = async |url: &str| {
+        let db = Db::connect(&Secret::new(url), "test", 1, Duration::from_secs(5)).await.unwrap();
+        db.role_problem().await.unwrap()
+    };
+    assert_eq!(problem(&CLUSTER.runtime).await, None);
+    assert!(problem(&CLUSTER.owner).await.unwrap().contains("owns tables"));
+    assert!(problem(&CLUSTER.admin).await.unwrap().contains("superuser"));
+    let admin = sea_orm::Database::connect(&CLUSTER.admin).await.unwrap();
+    for (role, of) in [("climber", "gevinst_owner"), ("sneaker", "gevinst_admin")] {
+        admin.execute_unprepared(&format!("CREATE ROLE {role} LOGIN; GRANT {of} TO {role}")).await.unwrap();
+        let url = CLUSTER.runtime.replace("gevinst_app@", &format!("{role}@"));
+        assert!(problem(&url).await.is_some(), "{role} is a member of {of}");
+    }
 }
 
 /// Read from the catalogue, because a TRUNCATE would wait for, and hold up, every other test.
@@ -160,7 +174,7 @@ async fn scoped_read_of_any_shape_sees_its_organisation_only() {
         }
     }
     let url = Secret::new(&CLUSTER.runtime);
-    let db = Db::connect(&url, 2, Duration::from_secs(5)).await.unwrap();
+    let db = Db::connect(&url, "test", 2, Duration::from_secs(5)).await.unwrap();
     // None of these names an organisation: the policy alone keeps them in.
     let questions = [
         "SELECT organisation_id FROM projects",

@@ -67,6 +67,28 @@ async fn unit_created_read_listed_and_changed() {
 }
 
 #[tokio::test]
+async fn list_units_without_a_value_are_not_equal_to_one() {
+    let world = World::new().await;
+    world.unit("Med leder").await;
+    let vacant = pb::CreateOrgUnitRequest { organisation: world.id(), name: "Uden".to_owned(), ..Default::default() };
+    world.office().call(vacant).await.unwrap();
+    for (filter, found) in [
+        ("leader = \"leader\"", &["Med leder"][..]),
+        ("leader != \"leader\"", &["Uden"]),
+        ("NOT leader = \"leader\"", &["Uden"]),
+        ("NOT (NOT leader = \"leader\")", &["Med leder"]),
+        ("leader != \"*nobody*\"", &["Med leder", "Uden"]),
+        ("parent != \"01999999-0000-7000-8000-00000000dead\"", &["Med leder", "Uden"]),
+    ] {
+        let request =
+            pb::ListOrgUnitsRequest { organisation: world.id(), filter: filter.to_owned(), ..Default::default() };
+        let units = world.office().call(request).await.unwrap().org_units;
+        let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        assert_eq!(names, found, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn unit_name_in_use_refused() {
     let world = World::new().await;
     let (first, second) = (world.unit("Første").await, world.unit("Anden").await);
@@ -93,7 +115,8 @@ async fn unit_below_none_not_found_and_by_others_denied() {
     let failure = world.manager().call(orphan).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
     let unit = world.unit("Enhed").await;
-    let failure = world.manager().call(update(&world, &unit, pb::OrgUnitChanges::default())).await.unwrap_err();
+    let rename = pb::OrgUnitChanges { name: Some("Kapret".to_owned()), ..Default::default() };
+    let failure = world.manager().call(update(&world, &unit, rename)).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
     let failure =
         world.office().call(pb::CreateOrgUnitRequest { organisation: world.id(), ..Default::default() }).await;

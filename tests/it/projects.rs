@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gevinst::auth::Role;
 use gevinst_proto::v1 as pb;
 use prost_types::FieldMask;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use tonic::Code;
 
 use crate::harness::{Failure, World};
@@ -169,10 +169,31 @@ async fn register_key_after_the_window_taken_anew() {
     let request = world.registration(&unit, "Efter en uge");
     let first = world.office().key("weekly").call(request.clone()).await.unwrap();
     world.clock.advance(time::Duration::days(8));
-    // Any later key sweeps out what has expired.
-    world.office().key("sweep").call(world.registration(&unit, "Oprydning")).await.unwrap();
-    let second = world.office().key("weekly").call(request).await.unwrap();
-    assert_ne!(first.project.unwrap().id, second.project.unwrap().id);
+    let second = world.office().key("weekly").call(request.clone()).await.unwrap();
+    assert_ne!(first.project.unwrap().id, second.project.clone().unwrap().id);
+    let again = world.office().key("weekly").call(request).await.unwrap();
+    assert_eq!(again, second, "taken anew, the key holds again");
+}
+
+#[tokio::test]
+async fn register_keys_that_have_expired_swept_out_by_later_ones() {
+    let world = World::new().await;
+    let unit = world.unit("Oprydning").await;
+    for number in 0..6 {
+        world.office().key(&format!("old-{number}")).call(world.registration(&unit, "Gammel")).await.unwrap();
+    }
+    world.clock.advance(time::Duration::days(8));
+    for number in 0..3 {
+        world.office().key(&format!("new-{number}")).call(world.registration(&unit, "Ny")).await.unwrap();
+    }
+    let db = crate::harness::runtime_role().await;
+    let tx = db.begin().await.unwrap();
+    tx.execute_unprepared(&format!("SELECT set_config('app.organisation', '{}', true)", world.organisation))
+        .await
+        .unwrap();
+    let count = gevinst::db::postgres("SELECT count(*) FROM idempotency_records", []);
+    let left = tx.query_one_raw(count).await.unwrap().unwrap();
+    assert_eq!(left.try_get_by_index::<i64>(0).unwrap(), 3);
 }
 
 #[tokio::test]
@@ -263,7 +284,7 @@ async fn list_filters_orders_and_pages() {
     for size in [1, 7, 24, 25, 26] {
         assert_eq!(titles("", "", size).await, all, "pages of {size}");
         assert_eq!(titles("", "title desc", size).await, reversed, "pages of {size}");
-        assert_eq!(titles("", "number", size).await, all, "pages of {size}");
+        assert_eq!(titles("", "create_time asc", size).await, all, "pages of {size}");
     }
     let in_unit = titles(&format!("org_unit = \"{}\"", there.id), "title", 3).await;
     assert_eq!(in_unit, ["Projekt 00", "Projekt 05", "Projekt 10", "Projekt 15", "Projekt 20"]);
@@ -300,6 +321,8 @@ async fn list_what_cannot_be_read_refused_with_its_reason() {
         (ask("title = upper(\"a\")", "", ""), "FILTER_INVALID"),
         (ask(&deep, "", ""), "FILTER_INVALID"),
         (ask(&long, "", ""), "FILTER_INVALID"),
+        // In UTC it is the year 10000.
+        (ask("create_time > \"9999-12-31T23:59:59-23:00\"", "", ""), "FILTER_INVALID"),
         (ask("", "vision", ""), "ORDER_INVALID"),
         (ask("", "title sideways", ""), "ORDER_INVALID"),
         (ask("", "organisation_id", ""), "ORDER_INVALID"),
@@ -394,6 +417,31 @@ async fn update_mask_writes_what_it_names_and_refuses_the_stage_i01() {
     assert_eq!((failure.reason.as_str(), &failure.fields[..]), ("FIELD_INVALID", &["changes.org_unit".to_owned()][..]));
     let changed = world.office().call(masked(&["vision"])).await.unwrap().project.unwrap();
     assert_eq!((changed.title, changed.vision.as_str()), (project.title, "Kun denne"));
+}
+
+#[tokio::test]
+async fn update_that_names_nothing_refused() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let failure = world.office().call(update(&world, &project, pb::ProjectChanges::default())).await.unwrap_err();
+    assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{failure:?}");
+    assert_eq!((failure.fields, world.reread(&project).await), (vec!["changes".to_owned()], project));
+}
+
+#[tokio::test]
+async fn list_by_titles_of_any_length_and_script_pages_on() {
+    let world = World::new().await;
+    let unit = world.unit("Lang").await;
+    for letter in ["\u{1f600}", "\u{1f601}", "å"] {
+        world.office().call(world.registration(&unit, &letter.repeat(200))).await.unwrap();
+    }
+    let mut request = pb::ListProjectsRequest { page_size: 1, order_by: "title".to_owned(), ..list(&world) };
+    for _ in 0..2 {
+        request.page_token = world.office().call(request.clone()).await.unwrap().next_page_token;
+        assert!(!request.page_token.is_empty());
+    }
+    let last = world.office().call(request).await.unwrap();
+    assert_eq!((last.projects.len(), last.next_page_token.as_str()), (1, ""));
 }
 
 #[tokio::test]

@@ -70,6 +70,8 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// The share of new traces that are recorded, 0 to 1.
     pub trace_ratio: f64,
+    /// Whether callers' traces are continued; otherwise ours link to them. Only where every caller is one's own.
+    pub trust_traceparent: bool,
     /// Which log lines are written, in tracing's filter language.
     pub log: String,
 }
@@ -109,6 +111,7 @@ impl Config {
             drain: Duration::from_millis(reader.or("DRAIN_MS", "30000")),
             otlp_endpoint: reader.take("OTLP_ENDPOINT"),
             trace_ratio: reader.or("TRACE_RATIO", "1"),
+            trust_traceparent: reader.or("TRUST_TRACEPARENT", "false"),
             log: reader.or("LOG", "info"),
         };
         reader.check_database("DATABASE_URL", &config.database_url);
@@ -212,7 +215,7 @@ impl Reader {
             (None, Some(url)) => match reqwest::Url::parse(&url) {
                 Ok(url) if url.scheme() == "https" || url.scheme() == "http" => KeySource::Url(url),
                 _ => {
-                    self.problem(format!("{PREFIX}TOKEN_JWKS_URL: \"{url}\" is not an http(s) address"));
+                    self.problem(format!("{PREFIX}TOKEN_JWKS_URL is not an http(s) address"));
                     KeySource::File(PathBuf::new())
                 }
             },

@@ -18,6 +18,7 @@ use prost_protovalidate::Validator;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use sea_orm::{ConnectionTrait, QueryResult};
 use time::OffsetDateTime;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field::Empty, info_span};
 use uuid::{ContextV7, Uuid};
@@ -28,7 +29,7 @@ use crate::{
     db::{Claim, Db, Scoped, Tx, postgres},
     error::{Error, Language, Result},
     ids::{Id, Kind, OrganisationId},
-    personal_number,
+    texts,
 };
 
 /// The time. A test moves it; nothing else does.
@@ -108,10 +109,7 @@ impl App {
             }
             Err(error) => return Err(Error::Internal(error.to_string())),
         }
-        match personal_number::find_in(message) {
-            Some(field) => Err(Error::PersonalNumberRefused(field)),
-            None => Ok(()),
-        }
+        texts::check(message)
     }
 }
 
@@ -130,6 +128,9 @@ pub struct Call {
     pub idempotency_key: Option<Vec<u8>>,
 }
 
+/// A place among the calls that the service takes at once; given back when the last holder is gone.
+pub type Place = Arc<OwnedSemaphorePermit>;
+
 /// One call of one caller.
 #[derive(Clone)]
 pub struct Ctx {
@@ -141,6 +142,7 @@ pub struct Ctx {
     validate_only: bool,
     idempotency_key: Option<String>,
     request_sha256: Vec<u8>,
+    _place: Option<Place>,
 }
 
 impl Ctx {
@@ -149,6 +151,7 @@ impl Ctx {
         app: Arc<App>,
         call: Arc<Call>,
         caller: Arc<Caller>,
+        place: Option<Place>,
         message: &M,
     ) -> Result<Self> {
         let dynamic = message.transcode_to_dynamic();
@@ -165,10 +168,7 @@ impl Ctx {
         let validate_only = matches!(dynamic.get_field_by_name("validate_only").as_deref(), Some(Value::Bool(true)));
         let idempotency_key = match &call.idempotency_key {
             None => None,
-            Some(key) if (1..=128).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic) => {
-                Some(String::from_utf8_lossy(key).into_owned())
-            }
-            Some(_) => return Err(Error::IdempotencyKeyInvalid),
+            Some(key) => Some(idempotency_key(key)?),
         };
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(call.method.as_bytes());
@@ -180,6 +180,7 @@ impl Ctx {
             validate_only,
             idempotency_key,
             request_sha256: hash.finish().as_ref().to_vec(),
+            _place: place,
             app,
             call,
             caller,
@@ -217,7 +218,7 @@ impl Ctx {
         match self.authorize(action, Resource::Organisation) {
             Ok(_) => Ok(self.app.db.scoped(organisation)),
             Err(refusal) => {
-                self.record_refusal(action, Object::organisation(organisation), &refusal).await?;
+                self.record_refusal(action, Object::of(organisation), &refusal).await?;
                 Err(refusal)
             }
         }
@@ -250,9 +251,17 @@ impl Ctx {
             audit.outcome = Empty,
             audit.reason = Empty,
         );
+        let organisation = self.organisation;
         let commands = self.app.commands.clone();
         let task = commands.spawn(self.attempt(action, object, run).instrument(span));
-        task.await.unwrap_or_else(|failure| Err(Error::Internal(format!("command {}: {failure}", action.name()))))
+        let ended = task.await;
+        let ended =
+            ended.unwrap_or_else(|failure| Err(Error::Internal(format!("command {}: {failure}", action.name()))));
+        match (ended, organisation) {
+            // The issuer knows an organisation that has not been founded here.
+            (Err(Error::OrganisationUnknown), Some(organisation)) => Err(organisation.not_found()),
+            (ended, _) => ended,
+        }
     }
 
     async fn attempt<T, F, Fut>(self, action: Action, object: Object, run: F) -> Result<T>
@@ -351,6 +360,15 @@ impl Ctx {
             request_id: &self.call.request_id,
         }
     }
+}
+
+/// An idempotency key, where it is fit to be one: kept for a week, so it may be no personal number either.
+fn idempotency_key(key: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(key).map_err(|_| Error::IdempotencyKeyInvalid)?;
+    let fit = (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !texts::has_personal_number(text);
+    if fit { Ok(text.to_owned()) } else { Err(Error::IdempotencyKeyInvalid) }
 }
 
 /// For each field that a command changed, its value before and after.

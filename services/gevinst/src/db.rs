@@ -34,7 +34,7 @@ pub struct Db {
 }
 
 /// An idempotency key on its way into the command's transaction.
-pub struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     /// Whose key it is: two callers may use the same one.
     pub actor: &'a str,
     /// The key.
@@ -47,7 +47,13 @@ pub struct Claim<'a> {
 
 impl Db {
     /// Makes the pool. Connections are opened as they are needed: the service starts, and heals, without the database.
-    pub async fn connect(url: &Secret, connections: u32, statement_timeout: Duration) -> Result<Self, DbErr> {
+    /// `name` is what PostgreSQL's own views call them.
+    pub async fn connect(
+        url: &Secret,
+        name: &str,
+        connections: u32,
+        statement_timeout: Duration,
+    ) -> Result<Self, DbErr> {
         let mut options = ConnectOptions::new(url.reveal());
         options
             .max_connections(connections)
@@ -56,7 +62,7 @@ impl Db {
             .connect_lazy(true)
             .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
             .statement_timeout(statement_timeout)
-            .set_application_name("gevinst")
+            .set_application_name(name)
             .sqlx_logging(false);
         Ok(Self { pool: Database::connect(options).await?, connections })
     }
@@ -91,13 +97,13 @@ impl Db {
         let ids: Vec<uuid::Uuid> = ids.map(OrganisationId::uuid).collect();
         let statement = postgres(sql, [ids.into()]);
         let span = statement_span(sql);
-        Ok(self.alive(|| self.pool.query_all_raw(statement.clone()).instrument(span.clone())).await?)
+        Ok(self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?)
     }
 
     /// Begins a command's transaction: scoped, and with the idempotency key claimed. `false` when the key was used
     /// before; a concurrent holder of the same key is waited for.
-    pub async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, bool)> {
-        let transaction = self.alive(|| self.pool.begin().instrument(statement_span("BEGIN"))).await?;
+    pub(crate) async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, bool)> {
+        let transaction = self.alive(|| traced(statement_span("BEGIN"), self.pool.begin())).await?;
         let tx = Tx { transaction };
         let claimed = match claim {
             None => {
@@ -106,15 +112,18 @@ impl Db {
                 true
             }
             // One round trip: scope the transaction, drop up to two keys that nobody can retry any more (so that the
-            // table stays as small as a week's commands), and take this one.
+            // table stays as small as a week's commands), and take this one: also one that
+            // has expired, and is then as new.
             Some(claim) => {
                 let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id), \
                     expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
                         (SELECT r.organisation_id, r.actor, r.key FROM caller JOIN idempotency_records r \
-                             ON r.organisation_id = caller.id WHERE r.created_at < $6 \
+                             ON r.organisation_id = caller.id WHERE r.created_at < $6 AND (r.actor, r.key) <> ($2, $3) \
                              ORDER BY r.created_at LIMIT 2 FOR UPDATE OF r SKIP LOCKED)) \
                     INSERT INTO idempotency_records (organisation_id, actor, key, request_sha256, created_at) \
-                    SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT DO NOTHING";
+                    SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT (organisation_id, actor, key) DO UPDATE \
+                        SET request_sha256 = excluded.request_sha256, response = NULL, created_at = excluded.created_at \
+                        WHERE idempotency_records.created_at < $6";
                 let values = [
                     organisation.to_string().into(),
                     claim.actor.into(),
@@ -129,19 +138,21 @@ impl Db {
         Ok((tx, claimed))
     }
 
-    /// The names of the migrations that the database has, and whether the role is fit to serve. Answers readiness.
+    /// The names of the migrations that the database has, oldest first.
     pub async fn schema(&self) -> Result<Vec<String>> {
         let sql = "SELECT version FROM seaql_migrations ORDER BY version";
         let rows = self.alive(|| self.pool.query_all_raw(postgres(sql, []))).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Why the connected role must not serve: row-level security would not hold it (evidence: only a role that neither
-    /// owns a table nor bypasses policies is held by them).
+    /// Why the connected role must not serve: row-level security would not hold it (only a role that neither owns a table
+    /// nor bypasses policies is held by them).
     pub async fn role_problem(&self) -> Result<Option<String>> {
-        let sql = "SELECT current_user::text, r.rolsuper OR r.rolbypassrls, \
-            EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p', 'v', 'm')) \
-            FROM pg_roles r WHERE r.rolname = current_user";
+        // By membership too: who may become the owner, or one whom policies do not hold, is not held either.
+        let sql = "SELECT current_user::text, EXISTS (SELECT FROM pg_roles r \
+                WHERE (r.rolsuper OR r.rolbypassrls) AND pg_has_role(current_user, r.oid, 'MEMBER')), \
+            EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace \
+                AND c.relkind IN ('r', 'p', 'v', 'm') AND pg_has_role(current_user, c.relowner, 'MEMBER'))";
         let Some(row) = self.alive(|| self.pool.query_one_raw(postgres(sql, []))).await? else {
             return Ok(Some("the connected role is not in pg_roles".to_owned()));
         };
@@ -221,7 +232,7 @@ impl ConnectionTrait for Scoped<'_> {
     async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let span = statement_span(&question.sql);
         let statement = self.ask(question);
-        self.db.alive(|| self.db.pool.query_all_raw(statement.clone()).instrument(span.clone())).await
+        self.db.alive(|| traced(span.clone(), self.db.pool.query_all_raw(statement.clone()))).await
     }
 }
 
@@ -232,8 +243,8 @@ pub struct Tx {
 
 impl Tx {
     /// Makes it so. An error of the connection leaves the outcome unknown: it is never retried here.
-    pub async fn commit(self) -> Result<()> {
-        let committed = self.transaction.commit().instrument(statement_span("COMMIT")).await;
+    pub(crate) async fn commit(self) -> Result<()> {
+        let committed = traced(statement_span("COMMIT"), self.transaction.commit()).await;
         committed.map_err(|error| if is_connection(&error) { Error::OutcomeUnknown(error) } else { error.into() })
     }
 }
@@ -246,22 +257,31 @@ impl ConnectionTrait for Tx {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let span = statement_span(&statement.sql);
-        self.transaction.execute_raw(statement).instrument(span).await
+        traced(span, self.transaction.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.transaction.execute_unprepared(sql).instrument(statement_span(sql)).await
+        traced(statement_span(sql), self.transaction.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let span = statement_span(&statement.sql);
-        self.transaction.query_one_raw(statement).instrument(span).await
+        traced(span, self.transaction.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let span = statement_span(&statement.sql);
-        self.transaction.query_all_raw(statement).instrument(span).await
+        traced(span, self.transaction.query_all_raw(statement)).await
     }
+}
+
+/// Asks inside a span, which says so when the answer is an error.
+async fn traced<T>(span: Span, asking: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answer = asking.instrument(span.clone()).await;
+    if answer.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    answer
 }
 
 /// A span of one statement, named by OpenTelemetry's database conventions. The text is safe to keep: every value is a

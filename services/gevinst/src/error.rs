@@ -12,6 +12,12 @@ use sea_orm::{DbErr, RuntimeErr};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+/// How much of what a caller sent is told back to them, in characters: details travel in a header.
+pub const ECHO: usize = 120;
+
+/// How the names end of the foreign keys from every table to `organisations`.
+const TENANT_KEY: &str = "_organisation_id_fkey";
+
 /// The result of a command, a query or a rule.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -103,6 +109,8 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
+    /// No such organisation: a row that names it was refused. Commands answer NOT_FOUND with its id.
+    OrganisationUnknown,
     /// Changed since it was read.
     EtagStale,
     /// The key belongs to another request.
@@ -188,7 +196,7 @@ impl Error {
             Self::PersonalNumberRefused(_) => ErrorReason::PersonalNumberRefused,
             Self::IdempotencyKeyInvalid => ErrorReason::IdempotencyKeyInvalid,
             Self::MessageInvalid(_) => ErrorReason::MessageInvalid,
-            Self::NotFound { .. } => ErrorReason::NotFound,
+            Self::NotFound { .. } | Self::OrganisationUnknown => ErrorReason::NotFound,
             Self::EtagStale => ErrorReason::EtagStale,
             Self::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
             Self::ProjectNotActive { .. } => ErrorReason::ProjectNotActive,
@@ -222,7 +230,7 @@ impl Error {
             | Self::PersonalNumberRefused(_)
             | Self::IdempotencyKeyInvalid
             | Self::MessageInvalid(_) => Code::InvalidArgument,
-            Self::NotFound { .. } => Code::NotFound,
+            Self::NotFound { .. } | Self::OrganisationUnknown => Code::NotFound,
             Self::EtagStale | Self::Conflict(_) => Code::Aborted,
             Self::IdempotencyKeyReused
             | Self::ProjectNotActive { .. }
@@ -333,6 +341,9 @@ impl Error {
                 format!("Der findes ingen {kind} {id} i organisationen."),
                 format!("There is no {kind} {id} in this organisation."),
             ),
+            Self::OrganisationUnknown => {
+                ("Organisationen findes ikke.".into(), "There is no such organisation.".into())
+            }
             Self::EtagStale => (
                 "Objektet er ændret, siden du læste det: læs igen, og tag stilling på ny.".into(),
                 "The object has changed since you read it: read again and decide again.".into(),
@@ -422,7 +433,12 @@ impl std::error::Error for Error {}
 /// Reads a database error: who is to blame decides what the caller can do.
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        if database_error(&error).and_then(|error| error.constraint()).is_some_and(|key| key.ends_with(TENANT_KEY)) {
+            return Self::OrganisationUnknown;
+        }
         match sqlstate(&error).as_deref() {
+            // A value that its column cannot hold: what validation let through, PostgreSQL refuses.
+            Some(state) if state.starts_with("22") => Self::MessageInvalid("a value is out of its range".to_owned()),
             // Serialization failure, deadlock, lock not available.
             Some("40001" | "40P01" | "55P03") => Self::Conflict(error),
             // statement_timeout: the deadline's net under the deadline.
@@ -596,7 +612,7 @@ fn from_transport(status: &Status) -> Option<Error> {
         Code::DeadlineExceeded | Code::Cancelled => Some(Error::DeadlineExceeded),
         Code::ResourceExhausted => Some(Error::Overloaded),
         Code::Internal | Code::InvalidArgument | Code::OutOfRange => {
-            Some(Error::MessageInvalid(status.message().to_owned()))
+            Some(Error::MessageInvalid(status.message().chars().take(ECHO).collect()))
         }
         code => Some(Error::Internal(format!("{code:?}: {}", status.message()))),
     }

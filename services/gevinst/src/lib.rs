@@ -16,6 +16,7 @@
 //! | [`error`] | every way to fail, and what the caller is told |
 //! | [`audit`] | what is recorded of every change and refusal |
 //! | [`listing`] | filters, orders and pages |
+//! | [`readiness`] | when calls can be answered |
 //!
 //! | Resource | Service |
 //! |---|---|
@@ -31,7 +32,7 @@
 //! 2. Only `grpc.rs`, `server.rs`, `error.rs` and `auth/mod.rs` name tonic or axum: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
 //! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
-//!    nothing, `Tx` is private to [`ctx`], `Done` can only be made with an [`auth::Allowed`]; `tests/it/coverage.rs`.
+//!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`]; `tests/it/coverage.rs`.
 //! 5. A lookup is scoped to the caller's organisation: finders take an [`ids::OrganisationId`]; row-level security holds
 //!    underneath: `tests/it/isolation.rs`.
 //! 6. Time, ids and randomness come from [`ctx::Ctx`]: `.clippy.toml`.
@@ -52,8 +53,9 @@ pub mod ids;
 pub mod listing;
 pub mod migrate;
 pub mod organisations;
-mod personal_number;
 pub mod projects;
+pub mod readiness;
 pub mod server;
 pub mod telemetry;
+mod texts;
 pub mod wire;

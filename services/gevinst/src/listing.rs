@@ -2,17 +2,17 @@
 //!
 //! A page is found by the last row's values and not by counting rows, so that the hundredth costs what the first does
 //! and rows that come meanwhile shift nothing. A page token holds those values and a hash of filter and order, so that it
-//! cannot be used for another list; it holds no secret and grants nothing.
+//! cannot be used with another filter or order; it holds no secret and grants nothing.
 
 use aip_160::{Comparator, Expression, Member, Restriction, StringMatch};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, ModelTrait, Order, QueryFilter, QueryOrder,
     QuerySelect, Select, Value,
-    sea_query::{Expr, SimpleExpr, extension::postgres::PgExpr},
+    sea_query::{Expr, Func, SimpleExpr, extension::postgres::PgExpr},
 };
 use serde::{Deserialize, Serialize};
-use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -191,9 +191,12 @@ fn read(text: &str, kind: &FieldKind) -> Result<Value, String> {
         FieldKind::Text => Ok(text.into()),
         FieldKind::Id => Uuid::try_parse(text).map(Value::from).map_err(|_| "a UUID in quotes".to_owned()),
         FieldKind::Bool => text.parse::<bool>().map(Value::from).map_err(|_| "true or false".to_owned()),
+        // In UTC it may lie beyond the years that can be written.
         FieldKind::Time => OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .and_then(|moment| moment.checked_to_offset(UtcOffset::UTC))
             .map(Value::from)
-            .map_err(|_| "a moment such as \"2026-01-31T12:00:00Z\"".to_owned()),
+            .ok_or_else(|| "a moment such as \"2026-01-31T12:00:00Z\"".to_owned()),
         FieldKind::Date => Date::parse(text, format_description!("[year]-[month]-[day]"))
             .map(Value::from)
             .map_err(|_| "a day such as \"2026-01-31\"".to_owned()),
@@ -214,7 +217,11 @@ impl<C: ColumnTrait> Reading<C> {
         match expression {
             Expression::And(parts) | Expression::Sequence(parts) => self.each(Condition::all(), parts),
             Expression::Or(parts) => self.each(Condition::any(), parts),
-            Expression::Not(part) => Ok(self.condition(part)?.not()),
+            // What is not known to hold does not hold: without a leader, NOT leader = "x" is true.
+            Expression::Not(part) => {
+                let known = Func::coalesce([Expr::from(self.condition(part)?), Expr::value(false)]);
+                Ok(Condition::all().add(Expr::from(known)).not())
+            }
             Expression::Restriction(restriction) => Ok(Condition::all().add(self.restriction(restriction)?)),
             Expression::Global(_) => Err(self.refuse("say which field it is about, as in name = value")),
         }
@@ -254,9 +261,9 @@ impl<C: ColumnTrait> Reading<C> {
             };
             return match (comparator, pattern) {
                 (Comparator::Equal | Comparator::Has, Some(pattern)) => Ok(column.ilike(pattern)),
-                (Comparator::NotEqual, Some(pattern)) => Ok(column.not_ilike(pattern)),
+                (Comparator::NotEqual, Some(pattern)) => Ok(column.clone().not_ilike(pattern).or(column.is_null())),
                 (Comparator::Equal, None) => Ok(column.eq(value.as_str())),
-                (Comparator::NotEqual, None) => Ok(column.ne(value.as_str())),
+                (Comparator::NotEqual, None) => Ok(column.clone().ne(value.as_str()).or(column.is_null())),
                 _ => Err(self.refuse(&format!("{} takes =, != and :", field.name))),
             };
         }
@@ -265,7 +272,7 @@ impl<C: ColumnTrait> Reading<C> {
         let ordered = matches!(field.kind, FieldKind::Time | FieldKind::Date);
         match comparator {
             Comparator::Equal => Ok(column.eq(read)),
-            Comparator::NotEqual => Ok(column.ne(read)),
+            Comparator::NotEqual => Ok(column.clone().ne(read).or(column.is_null())),
             Comparator::LessThan if ordered => Ok(column.lt(read)),
             Comparator::LessThanOrEqual if ordered => Ok(column.lte(read)),
             Comparator::GreaterThan if ordered => Ok(column.gt(read)),

@@ -12,6 +12,7 @@ use gevinst::{
     server::Server,
     telemetry,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 /// The governance service of a municipality's digital portfolio.
@@ -103,17 +104,8 @@ fn serve() -> Result<(), String> {
     run(async {
         let telemetry = telemetry::init(&config.log, config.otlp_endpoint.as_deref(), config.trace_ratio)?;
         telemetry::log_panics();
-        let result = tokio::select! {
-            started = Server::start(&config, Clock::default()) => match started {
-                Ok(server) => {
-                    stop_signal().await?;
-                    server.shutdown().await;
-                    Ok(())
-                }
-                Err(problem) => Err(problem),
-            },
-            stopped = stop_signal() => stopped,
-        };
+        let start = async { Server::start(&config, Clock::default()).await.map(|server| (server, ())) };
+        let result = until_stopped(start, |()| {}).await;
         flush(telemetry).await;
         result
     })
@@ -126,18 +118,8 @@ fn develop() -> Result<(), String> {
     run(async {
         let telemetry = telemetry::init(&settings.log, settings.otlp_endpoint.as_deref(), 1.0)?;
         telemetry::log_panics();
-        let result = tokio::select! {
-            started = dev::start(&settings, &cluster) => match started {
-                Ok((server, welcome)) => {
-                    say(&mut std::io::stdout(), &welcome);
-                    stop_signal().await?;
-                    server.shutdown().await;
-                    Ok(())
-                }
-                Err(problem) => Err(problem),
-            },
-            stopped = stop_signal() => stopped,
-        };
+        let welcome = |welcome: String| say(&mut std::io::stdout(), &welcome);
+        let result = until_stopped(dev::start(&settings, &cluster), welcome).await;
         flush(telemetry).await;
         result
     })?;
@@ -194,12 +176,41 @@ fn environment() -> Result<Vec<(String, String)>, String> {
         .collect()
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> Result<(), String> {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|error| error.to_string())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| error.to_string()),
-        _ = terminate.recv() => Ok(()),
+/// SIGINT and SIGTERM, listened for from the beginning: none is missed between two waits.
+struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    fn new() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| error.to_string());
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Starts a server and runs it until a signal; a second signal ends the wait for calls under way.
+async fn until_stopped<T>(
+    start: impl Future<Output = Result<(Server, T), String>>,
+    started: impl FnOnce(T),
+) -> Result<(), String> {
+    let mut stop = StopSignal::new()?;
+    let (server, welcome) = tokio::select! {
+        server = start => server?,
+        () = stop.wait() => return Ok(()),
+    };
+    started(welcome);
+    stop.wait().await;
+    tokio::select! {
+        () = server.shutdown() => {}
+        () = stop.wait() => {}
+    }
+    Ok(())
 }

@@ -1,14 +1,6 @@
 //! The stack, read from top to bottom: what every call passes, in order, and what is served on which port.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -23,9 +15,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prost::Message;
 use prost_reflect::ReflectMessage;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_web::GrpcWebLayer;
 use tower::Layer;
 use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
@@ -34,10 +25,12 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 use crate::{
     auth::{Caller, authenticate, token::Verifier},
     config::Config,
-    ctx::{App, Call, Clock, Ctx},
+    ctx::{App, Call, Clock, Ctx, Place},
     db::Db,
     error::{self, Error, Language, Result},
+    readiness::Readiness,
     telemetry::{self, Metrics},
+    texts,
 };
 
 /// The largest message taken, in bytes.
@@ -45,6 +38,9 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// How often health and the ready metric look at the database.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long connections without a call may take to end.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Answers every RPC of the contract; each resource implements its trait on it in its `grpc.rs`.
 #[derive(Clone)]
@@ -56,10 +52,11 @@ impl Service {
     /// Lets a call in: who it is comes from the layers, what it asks has kept its rules.
     pub fn enter<M: Message + ReflectMessage>(&self, mut request: tonic::Request<M>) -> Result<(Ctx, M)> {
         let call = request.extensions_mut().remove::<Arc<Call>>();
+        let place = request.extensions_mut().remove::<Place>();
         let caller = request.extensions_mut().remove::<Arc<Caller>>().ok_or(Error::TokenMissing)?;
         let call = call.ok_or_else(|| Error::Internal("a call past the layers".to_owned()))?;
         let message = request.into_inner();
-        Ok((Ctx::new(self.app.clone(), call, caller, &message)?, message))
+        Ok((Ctx::new(self.app.clone(), call, caller, place, &message)?, message))
     }
 }
 
@@ -68,8 +65,9 @@ struct Layers {
     app: Arc<App>,
     metrics: Arc<Metrics>,
     methods: BTreeSet<String>,
-    permits: Semaphore,
+    places: Arc<Semaphore>,
     max_deadline: Duration,
+    trust_traceparent: bool,
 }
 
 /// A server that runs.
@@ -79,16 +77,20 @@ pub struct Server {
     /// Where probes and metrics are served.
     pub admin_address: SocketAddr,
     app: Arc<App>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     stop: CancellationToken,
     drain: Duration,
-    tasks: Vec<JoinHandle<()>>,
+    calls: JoinHandle<()>,
+    watch: JoinHandle<()>,
+    admin: (CancellationToken, JoinHandle<()>),
 }
 
 impl Server {
     /// Starts to serve. Waits for the database as long as it takes; refuses one whose schema or role is not fit.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, String> {
         let verifier = Arc::new(Verifier::new(&config.token).await?);
-        let db = Db::connect(&config.database_url, config.database_connections, config.max_deadline)
+        let db = Db::connect(&config.database_url, "gevinst", config.database_connections, config.max_deadline)
             .await
             .map_err(|error| format!("GEVINST_DATABASE_URL: {error}"))?;
         let app = Arc::new(App::new(db, clock));
@@ -99,10 +101,11 @@ impl Server {
         // Probes answer from the first moment on: alive, and not ready.
         let admin = bind(config.admin_listen).await?;
         let admin_address = address(&admin)?;
-        let serving = Arc::new(AtomicBool::new(false));
-        let probes = admin_routes(app.clone(), metrics.clone(), serving.clone());
-        let mut tasks = vec![tokio::spawn(serve_admin(admin, probes, stop.clone()))];
-        wait_for_database(&app.db).await?;
+        let readiness = Arc::new(Readiness::new(&config.database_url).await?);
+        let probes = admin_routes(readiness.clone(), metrics.clone());
+        let admin_stop = CancellationToken::new();
+        let admin_task = tokio::spawn(serve_admin(admin, probes, admin_stop.clone()));
+        readiness.wait_until_fit().await?;
 
         let listener = bind(config.listen).await?;
         let address = address(&listener)?;
@@ -141,8 +144,9 @@ impl Server {
             app: app.clone(),
             metrics: metrics.clone(),
             methods: methods(),
-            permits: Semaphore::new(config.max_concurrent_calls),
+            places: Arc::new(Semaphore::new(config.max_concurrent_calls)),
             max_deadline: config.max_deadline,
+            trust_traceparent: config.trust_traceparent,
         });
         let grpc = stack(routes.into_axum_router(), layers, verifier);
         // gRPC-Web becomes gRPC outside the stack, so both pass the same layers.
@@ -161,37 +165,58 @@ impl Server {
             .max_connection_age(Duration::from_secs(1800))
             .add_routes(Routes::from(port));
         let stopped = stop.clone();
-        tasks.push(tokio::spawn(async move {
-            let incoming = TcpListenerStream::new(listener);
+        let calls = tokio::spawn(async move {
+            // An answer is small and waits for nothing: no Nagle.
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             if let Err(error) = server.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned()).await {
                 tracing::error!(%error, "the server ended");
             }
-        }));
-        tasks.push(tokio::spawn(watch_health(app.clone(), metrics, health, stop.clone())));
-        serving.store(true, Ordering::Relaxed);
+        });
+        readiness.look().await;
+        let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
         tracing::info!(%address, %admin_address, "serving");
-        Ok(Self { address, admin_address, app, stop, drain: config.drain, tasks })
+        let admin = (admin_stop, admin_task);
+        Ok(Self { address, admin_address, app, metrics, readiness, stop, drain: config.drain, calls, watch, admin })
     }
 
-    /// Stops: takes no more, finishes what was accepted, for as long as the configuration allows.
+    /// Stops: takes no more, finishes what was accepted, for as long as the configuration allows. Probes and metrics
+    /// answer until the end, and say not ready.
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.app.commands.close();
         let db = self.app.db.clone();
+        let mut calls = self.calls;
         let finish = async {
-            for task in self.tasks {
-                if let Err(error) = task.await {
-                    tracing::error!(%error, "a task of the server ended badly");
-                }
-            }
+            ended(self.watch.await);
+            self.readiness.stopping();
             self.app.commands.wait().await;
+            while self.metrics.in_flight.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // What is left are streams that end with their callers (health watches) and connections that say goodbye.
+            if tokio::time::timeout(GOODBYE, &mut calls).await.is_err() {
+                calls.abort();
+            }
             // Waits until every connection is back, which is why it has to be over in time too.
             db.close().await;
+            self.readiness.close().await;
         };
         if tokio::time::timeout(self.drain, finish).await.is_err() {
             tracing::warn!("calls were still under way when the time to drain was over");
         }
+        let (admin_stop, admin_task) = self.admin;
+        admin_stop.cancel();
+        if tokio::time::timeout(GOODBYE, admin_task).await.is_err() {
+            tracing::debug!("a probe was still being answered");
+        }
         tracing::info!("stopped");
+    }
+}
+
+/// A task of ours ends by itself, or something is wrong.
+fn ended(result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "a task of the server ended badly");
     }
 }
 
@@ -199,10 +224,11 @@ impl Server {
 /// call meets.
 fn stack(routes: Router, layers: Arc<Layers>, verifier: Arc<Verifier>) -> Router {
     routes
+        // More calls at once than the limit are refused while refusing is cheap. Behind authentication: a place is not
+        // to be had with a forged token that waits for the issuer's keys.
+        .layer(from_fn_with_state(layers.clone(), shed))
         // No caller, no call; the open services apart.
         .layer(from_fn_with_state(verifier, authenticate))
-        // More calls at once than the limit are refused while refusing is cheap.
-        .layer(from_fn_with_state(layers.clone(), shed))
         // Nobody waits longer than they asked for, nor than the service allows.
         .layer(from_fn_with_state(layers.clone(), deadline))
         // A panic is an INTERNAL to its caller and to nobody else.
@@ -248,14 +274,14 @@ const REQUEST_ID: &str = "x-request-id";
 /// The caller's request id, where it is fit to be repeated in logs and headers.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let fit =
-        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let fit = (1..=64).contains(&id.len())
+        && !texts::has_personal_number(id)
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     fit.then(|| id.to_owned())
 }
 
 /// Gives a call its id, span and trace; counts it; completes its answer when it failed.
 async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
     let path = request.uri().path().trim_start_matches('/');
     // Whatever is not of the contract shares one name: names come from callers, and each costs memory.
     let method = if layers.methods.contains(path) { path.to_owned() } else { "other".to_owned() };
@@ -273,7 +299,7 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
         request_id,
         trace_id = Empty,
     );
-    let trace_id = telemetry::continue_trace(&span, request.headers());
+    let trace_id = telemetry::continue_trace(&span, request.headers(), layers.trust_traceparent);
     span.record("trace_id", &trace_id);
     let language = Language::from_headers(request.headers());
     let idempotency_key = request.headers().get("idempotency-key").map(|value| value.as_bytes().to_vec());
@@ -285,14 +311,14 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
         idempotency_key,
     }));
 
-    layers.metrics.in_flight.inc();
+    // Counted as cancelled, unless it gets to its end: a caller who hangs up drops all of this.
+    let mut counted = layers.metrics.counting(&method);
     let mut response = next.run(request).instrument(span.clone()).await;
-    layers.metrics.in_flight.dec();
 
     let failed = span.in_scope(|| error::finish(&mut response, language, &request_id, &trace_id));
     let code = failed.as_ref().map_or("OK", |failed| failed.code);
     record(&span, code, failed.as_ref().map(|failed| failed.reason), failed.is_some_and(|failed| failed.ours));
-    layers.metrics.count(&method, code, began.elapsed());
+    counted.end(code);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -346,78 +372,38 @@ fn grpc_timeout(value: &str) -> Option<Duration> {
     }
 }
 
-/// Refuses what is over the limit of concurrent calls.
-async fn shed(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
-    match layers.permits.try_acquire() {
-        Ok(_permit) => next.run(request).await,
+/// Refuses what is over the limit of concurrent calls. A command keeps its place until it has ended, also when its
+/// caller has not waited for it.
+async fn shed(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
+    match layers.places.clone().try_acquire_owned() {
+        Ok(place) => {
+            let place: Place = Arc::new(place);
+            request.extensions_mut().insert(place.clone());
+            let response = next.run(request).await;
+            drop(place);
+            response
+        }
         Err(_) => error::response(Error::Overloaded),
     }
 }
 
-/// Whether the database is there, and has the schema that this version needs. A newer schema is fine for a replica that
-/// already runs: upgrades migrate first, and migrations are safe under the version before.
-async fn readiness(db: &Db) -> Result<(), String> {
-    let look = tokio::time::timeout(Duration::from_secs(2), db.schema());
-    let applied = match look.await {
-        Ok(Ok(applied)) => applied,
-        Ok(Err(error)) => return Err(format!("the database cannot be asked: {error}")),
-        Err(_) => return Err("the database did not answer within 2 s".to_owned()),
-    };
-    match gevinst_migrations::names().find(|name| !applied.iter().any(|applied| applied == name)) {
-        Some(missing) => Err(format!("migration {missing} is missing: run `gevinst migrate`")),
-        None => Ok(()),
-    }
-}
-
-/// Waits until the database answers; refuses a schema that this version does not know and a role that policies do not
-/// hold.
-async fn wait_for_database(db: &Db) -> Result<(), String> {
-    let applied = loop {
-        match db.schema().await {
-            Ok(applied) => break applied,
-            Err(error @ Error::DatabaseUnavailable(_)) => {
-                let cause = error.cause();
-                tracing::warn!(cause, "waiting for the database");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => {
-                return Err(format!(
-                    "the database has no schema of gevinst, or the role may not read it: run `gevinst migrate` ({})",
-                    error.cause()
-                ));
-            }
-        }
-    };
-    let known: Vec<&str> = gevinst_migrations::names().collect();
-    if let Some(missing) = known.iter().find(|name| !applied.iter().any(|applied| applied == *name)) {
-        return Err(format!("migration {missing} is missing: run `gevinst migrate`"));
-    }
-    if let Some(newer) = applied.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(format!(
-            "the schema has migration {newer}, which this version does not know: run the version that does"
-        ));
-    }
-    match db.role_problem().await {
-        Ok(None) => Ok(()),
-        Ok(Some(problem)) => Err(problem),
-        Err(error) => Err(format!("the connected role could not be examined: {}", error.cause())),
-    }
-}
-
-/// Keeps gRPC health and the ready metric true.
+/// Keeps readiness, gRPC health and the ready metric true; leaves them saying no when the service stops.
 async fn watch_health(
-    app: Arc<App>,
+    readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
     health: tonic_health::server::HealthReporter,
     stop: CancellationToken,
 ) {
     let services: Vec<String> = DESCRIPTOR_POOL.services().map(|service| service.full_name().to_owned()).collect();
-    while !stop.is_cancelled() {
-        let ready = readiness(&app.db).await.is_ok();
+    loop {
+        let ready = !stop.is_cancelled() && readiness.look().await;
         metrics.set_ready(ready);
         let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
         for service in std::iter::once("").chain(services.iter().map(String::as_str)) {
             health.set_service_status(service, status).await;
+        }
+        if stop.is_cancelled() {
+            return;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -426,19 +412,16 @@ async fn watch_health(
     }
 }
 
-fn admin_routes(app: Arc<App>, metrics: Arc<Metrics>, serving: Arc<AtomicBool>) -> Router {
+fn admin_routes(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         // The process runs: restart it only when this fails.
         .route("/livez", get(async || "ok\n"))
-        // Calls can be answered: route to it only while this holds. A fit database is not enough: the port comes after.
+        // Calls can be answered: route to it only while this holds.
         .route(
             "/readyz",
-            get(async move || match readiness(&app.db).await {
-                Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-                Ok(()) if !serving.load(Ordering::Relaxed) => {
-                    (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned())
-                }
+            get(async move || match &*readiness.now() {
                 Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+                Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             }),
         )
         .route(
@@ -477,13 +460,14 @@ mod tests {
         let token = TokenConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), keys };
         let verifier = Arc::new(Verifier::new(&token).await.unwrap());
         // Nothing here asks the database; the pool never connects.
-        let db = Db::connect(&Secret::new("postgres://nobody@127.0.0.1:1/none"), 1, LOOK_EVERY).await.unwrap();
+        let db = Db::connect(&Secret::new("postgres://nobody@127.0.0.1:1/none"), "test", 1, LOOK_EVERY).await.unwrap();
         let layers = Arc::new(Layers {
             app: Arc::new(App::new(db, Clock::default())),
             metrics: Arc::default(),
             methods: methods(),
-            permits: Semaphore::new(1),
+            places: Arc::new(Semaphore::new(1)),
             max_deadline: LOOK_EVERY,
+            trust_traceparent: false,
         });
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a handler's") }))
@@ -503,7 +487,7 @@ mod tests {
             assert!(!details.request_info().unwrap().request_id.is_empty());
             assert!(!format!("{status:?}").contains("a handler's"), "what happened inside is not sent");
         }
-        // The only permit has come back too.
+        // The only place has been given back too.
         assert_eq!(call("/fine").await.status(), StatusCode::OK);
     }
 

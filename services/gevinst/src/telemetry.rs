@@ -4,7 +4,10 @@
 //! value. Traces carry what was asked and done (`audit.*`) and each statement's text without its values. Without a
 //! collector the same trace ids are made, so that errors and audit entries have theirs.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 use opentelemetry::{
     Context,
@@ -116,11 +119,15 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Continues the caller's trace (`traceparent`), or begins one; malformed headers and baggage are passed over. Gives the
-/// trace id.
-pub fn continue_trace(span: &Span, headers: &http::HeaderMap) -> String {
+/// Joins the caller's trace (`traceparent`): continues it where callers are trusted with that, and otherwise begins one
+/// of our own that links to it, so that nobody can choose the trace id of an audit entry, nor have themselves sampled.
+/// Malformed headers and baggage are passed over. Gives the trace id.
+pub fn continue_trace(span: &Span, headers: &http::HeaderMap, trust: bool) -> String {
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-    if parent.span().span_context().is_valid()
+    let theirs = parent.span().span_context().clone();
+    if theirs.is_valid() && !trust {
+        span.add_link(theirs);
+    } else if theirs.is_valid()
         && let Err(error) = span.set_parent(parent)
     {
         tracing::debug!(%error, "the caller's trace could not be continued");
@@ -167,9 +174,37 @@ impl Default for Metrics {
     }
 }
 
+/// A call that is being counted.
+pub struct Counted {
+    metrics: Arc<Metrics>,
+    method: String,
+    code: &'static str,
+    began: Instant,
+}
+
+impl Counted {
+    /// It was answered so.
+    pub fn end(&mut self, code: &'static str) {
+        self.code = code;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        self.metrics.count(&self.method, self.code, self.began.elapsed());
+    }
+}
+
 impl Metrics {
-    /// Counts an answered call. `method` must be one of the contract's: callers could otherwise fill the memory.
-    pub fn count(&self, method: &str, code: &str, took: Duration) {
+    /// Counts a call from here to its end, or to its being dropped. `method` must be one of the contract's: callers could
+    /// otherwise fill the memory.
+    pub fn counting(self: &Arc<Self>, method: &str) -> Counted {
+        self.in_flight.inc();
+        Counted { metrics: self.clone(), method: method.to_owned(), code: "CANCELLED", began: Instant::now() }
+    }
+
+    fn count(&self, method: &str, code: &str, took: Duration) {
         let (method, code) = (method.to_owned(), code.to_owned());
         self.seconds.get_or_create(&MethodLabels { method: method.clone() }).observe(took.as_secs_f64());
         self.calls.get_or_create(&CallLabels { method, code }).inc();

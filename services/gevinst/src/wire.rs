@@ -4,7 +4,7 @@ use prost_types::{FieldMask, Timestamp};
 use rust_decimal::Decimal;
 use time::OffsetDateTime;
 
-use crate::error::{Error, Result};
+use crate::error::{ECHO, Error, Result};
 
 /// A moment.
 pub fn timestamp(moment: OffsetDateTime) -> Timestamp {
@@ -26,7 +26,8 @@ pub fn decimal_text(value: Decimal) -> String {
 pub fn masked(mask: Option<FieldMask>, changeable: &[(&'static str, bool)]) -> Result<Vec<&'static str>> {
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        return Ok(changeable.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect());
+        let set: Vec<_> = changeable.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+        return if set.is_empty() { Err(Error::invalid("changes", "names nothing to change")) } else { Ok(set) };
     }
     let known = |path: &String| changeable.iter().map(|(name, _)| *name).find(|name| name == path);
     paths
@@ -34,6 +35,7 @@ pub fn masked(mask: Option<FieldMask>, changeable: &[(&'static str, bool)]) -> R
         .map(|path| {
             known(path).ok_or_else(|| {
                 let names: Vec<&str> = changeable.iter().map(|(name, _)| *name).collect();
+                let path: String = path.chars().take(ECHO).collect();
                 Error::UpdateMaskInvalid(format!("{path}: only {} can be", names.join(", ")))
             })
         })
@@ -43,6 +45,11 @@ pub fn masked(mask: Option<FieldMask>, changeable: &[(&'static str, bool)]) -> R
 /// The value of a field that a mask names and that cannot be empty.
 pub fn required<T>(field: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::invalid(&format!("changes.{field}"), "is in the mask, but has no value"))
+}
+
+/// A name from a column; the CHECK beside it lets no other in.
+pub fn known<T: std::str::FromStr>(name: &str) -> Result<T> {
+    name.parse().map_err(|_| Error::Internal(format!("the database holds the unknown name {name}")))
 }
 
 /// Names a row's state: its version.

@@ -108,6 +108,7 @@ pub fn config() -> Config {
         drain: Duration::from_secs(10),
         otlp_endpoint: None,
         trace_ratio: 1.0,
+        trust_traceparent: true,
         log: "info".to_owned(),
     }
 }
@@ -158,8 +159,9 @@ impl World {
     pub async fn with(config: Config) -> Self {
         static TELEMETRY: Once = Once::new();
         TELEMETRY.call_once(|| {
-            // Trace ids are made without a collector; log lines only say what went wrong.
-            drop(telemetry::init("off", None, 1.0).unwrap());
+            // Trace ids are made without a collector. GEVINST_TEST_LOG=info shows what the servers log.
+            let log = std::env::var("GEVINST_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
+            drop(telemetry::init(&log, None, 1.0).unwrap());
         });
         let owner = owner().await;
         let organisation = found(&owner).await;

@@ -197,6 +197,7 @@ impl Serving {
             ("GEVINST_TOKEN_ISSUER", issuer::ISSUER.to_owned()),
             ("GEVINST_TOKEN_JWKS_FILE", ISSUER.jwks_path().display().to_string()),
             ("GEVINST_LOG", "info".to_owned()),
+            ("GEVINST_TRUST_TRACEPARENT", "true".to_owned()),
         ];
         let mut env = usual.to_vec();
         // The later of two wins.

@@ -37,11 +37,6 @@ impl Object {
         Self { kind: K::TYPE, id: None }
     }
 
-    /// The organisation as a whole.
-    pub fn organisation(id: OrganisationId) -> Self {
-        Self::of(id)
-    }
-
     /// The domain's word for it.
     pub fn kind(&self) -> &'static str {
         self.kind

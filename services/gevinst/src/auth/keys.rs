@@ -105,6 +105,7 @@ impl Keys {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "spreads replicas in time; no call depends on it")]
 async fn refresh_regularly(remote: Arc<Remote>, current: Arc<ArcSwap<KeySet>>) {
     loop {
         // Spread, so that replicas started together do not ask together.
@@ -128,7 +129,7 @@ impl Remote {
     async fn refresh(&self, current: &ArcSwap<KeySet>) {
         match self.fetch().await {
             Ok(keys) => current.store(Arc::new(KeySet { keys, fetched: Instant::now() })),
-            Err(error) => tracing::warn!(url = %self.url, error, "the token keys could not be fetched"),
+            Err(error) => tracing::warn!(host = self.url.host_str(), error, "the token keys could not be fetched"),
         }
     }
 

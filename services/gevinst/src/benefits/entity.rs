@@ -23,8 +23,7 @@ pub mod benefit {
         error::Result,
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        projects::entity::known,
-        wire::{decimal_text, timestamp},
+        wire::{decimal_text, known, timestamp},
     };
 
     #[sea_orm::model]

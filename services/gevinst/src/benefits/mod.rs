@@ -18,7 +18,7 @@ use crate::{
     auth::Action,
     ctx::{Changes, Ctx},
     error::{Error, Result},
-    ids::{self, BenefitId, MeasurementId, ProjectId},
+    ids::{BenefitId, MeasurementId, ProjectId},
     projects,
     wire::{decimal, decimal_text},
 };
@@ -30,7 +30,7 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
     rules::must_be_valued(kind, request.planned_annual_value.is_some())?;
     let (baseline, target) = (decimal("baseline", &request.baseline)?, decimal("target", &request.target)?);
     let measure = request.measure.unwrap_or_default();
-    ctx.command(Action::BenefitCreate, Object::new::<ids::Benefit>(), async move |command| {
+    ctx.command(Action::BenefitCreate, Object::of(project_id), async move |command| {
         let project = projects::load(&command, project_id).await?;
         let allowed = command.authorize(&project)?;
         project.standing()?.must_accept_benefits()?;
@@ -93,10 +93,10 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
     let value = decimal("value", &request.value)?;
     let measured_on = Date::parse(&request.measured_on, format_description!("[year]-[month]-[day]"))
         .map_err(|_| Error::invalid("measured_on", "is no day of the calendar; write it as 2026-01-31"))?;
-    // A day has begun in Denmark before it has in UTC: one day's grace.
+    // Denmark is at most two hours ahead of UTC: whatever day it is there has begun.
     let today = (ctx.now() + time::Duration::hours(2)).date();
     rules::must_have_happened(measured_on, today)?;
-    ctx.command(Action::BenefitMeasure, Object::new::<ids::Measurement>(), async move |command| {
+    ctx.command(Action::BenefitMeasure, Object::of(benefit_id), async move |command| {
         let organisation = command.ctx().organisation()?;
         let found = benefit::find_one_in(organisation, benefit_id).one(command.tx()).await?;
         let benefit = found.ok_or_else(|| benefit_id.not_found())?;

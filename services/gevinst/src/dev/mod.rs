@@ -100,6 +100,7 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         drain: Duration::from_secs(5),
         otlp_endpoint: settings.otlp_endpoint.clone(),
         trace_ratio: 1.0,
+        trust_traceparent: true,
         log: settings.log.clone(),
     };
     let server = Server::start(&config, Clock::default()).await?;
@@ -136,7 +137,7 @@ fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
     }
     text += "\nFive calls to try (npx fetches the public client `buf`; any gRPC client will do):\n\n";
     text += &call("OFFICE", "OrganisationService/ListOrganisations", "{}");
-    text += &call("OFFICE", "ProjectService/ListProjects", &list(r#","filter":"stage = IDEA","orderBy":"number""#));
+    text += &call("OFFICE", "ProjectService/ListProjects", &list(r#","filter":"stage = IDEA","orderBy":"title""#));
     text += &call("OFFICE", "GateService/GetGateModel", &list(""));
     text += &call("STEERING", "BenefitService/ListBenefits", &list(r#","pageSize":3"#));
     text += &call("AUDITOR", "AuditService/ListAuditEntries", &list(r#","pageSize":3"#));

@@ -12,8 +12,7 @@ use crate::{
     error::Result,
     ids::{GateReviewId, OrganisationId, ProjectId},
     listing::{Field, FieldKind, List},
-    projects::entity::known,
-    wire::timestamp,
+    wire::{known, timestamp},
 };
 
 #[sea_orm::model]
@@ -29,6 +28,7 @@ pub struct Model {
     pub attempt: i32,
     pub state: String,
     pub submitter: String,
+    pub project_manager: String,
     pub submitted_at: OffsetDateTime,
     pub basis: String,
     pub basis_sha256: String,
@@ -103,6 +103,7 @@ impl Model {
             attempt: self.attempt,
             state: known::<ReviewState>(&self.state)? as i32,
             submitter: self.submitter,
+            project_manager: self.project_manager,
             submit_time: Some(timestamp(self.submitted_at)),
             decision_basis: Some(pb::DecisionBasis { canonical_json: self.basis, sha256: self.basis_sha256 }),
             outcome: match self.outcome {

@@ -18,9 +18,10 @@ use crate::{
     benefits,
     ctx::{Changes, Command, Ctx},
     error::{Error, Result, on_constraint},
-    ids::{GateReview, GateReviewId, OrgUnitId, OrganisationId, ProjectId},
+    ids::{GateReviewId, OrgUnitId, OrganisationId, ProjectId},
     organisations::entity::org_unit,
     projects,
+    wire::known,
 };
 
 /// The gates that projects pass.
@@ -42,9 +43,9 @@ pub async fn model(ctx: Ctx, _: pb::GetGateModelRequest) -> Result<pb::GetGateMo
 pub async fn submit(ctx: Ctx, request: pb::SubmitGateReviewRequest) -> Result<pb::SubmitGateReviewResponse> {
     let project_id = ProjectId::parse(&request.project)?;
     let code = GateCode::from_repr(request.gate).ok_or_else(|| Error::invalid("gate", "is no gate"))?;
-    ctx.command(Action::GateSubmit, Object::new::<GateReview>(), async move |command| {
+    ctx.command(Action::GateSubmit, Object::of(project_id), async move |command| {
+        let allowed = command.authorize(Resource::Organisation)?;
         let project = projects::load(&command, project_id).await?;
-        let allowed = command.authorize(&project)?;
         let (organisation, submitter) = (command.ctx().organisation()?, command.ctx().caller().subject().to_owned());
         let standing = project.standing()?;
         standing.must_move()?;
@@ -67,6 +68,7 @@ pub async fn submit(ctx: Ctx, request: pb::SubmitGateReviewRequest) -> Result<pb
             attempt: Set(attempt),
             state: Set(<&str>::from(ReviewState::Submitted).to_owned()),
             submitter: Set(submitter),
+            project_manager: Set(project.project_manager.clone()),
             submitted_at: Set(now),
             basis: Set(basis.text),
             basis_sha256: Set(basis.sha256),
@@ -140,13 +142,14 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
     let id = GateReviewId::parse(&request.gate_review)?;
     let outcome = Outcome::from_repr(request.outcome).ok_or_else(|| Error::invalid("outcome", "is no outcome"))?;
     ctx.command(Action::GateDecide, Object::of(id), async move |command| {
-        let (project, review) = load(&command, project_id, id).await?;
         let allowed = command.authorize(Resource::Organisation)?;
+        let (project, review) = load(&command, project_id, id).await?;
         let decider = command.ctx().caller().subject().to_owned();
-        rules::must_be_three(&decider, &review.submitter, &project.project_manager)?;
+        let managers = [review.project_manager.as_str(), project.project_manager.as_str()];
+        rules::must_be_three(&decider, &review.submitter, managers)?;
         let standing = project.standing()?;
         standing.must_move()?;
-        let gate = rules::must_be_next(projects::entity::known(&review.gate)?, standing.stage)?;
+        let gate = rules::must_be_next(known(&review.gate)?, standing.stage)?;
 
         let mut decided = review.clone().into_active_model();
         decided.outcome = Set(Some(<&str>::from(outcome).to_owned()));

@@ -138,16 +138,16 @@ pub fn must_not_manage(submitter: &str, project_manager: &str) -> Result<()> {
     Ok(())
 }
 
-/// I03: decider, submitter and project manager are three different people.
-pub fn must_be_three(decider: &str, submitter: &str, project_manager: &str) -> Result<()> {
+/// I03: decider, submitter and project manager are three different people. Nobody gets round it by a change of manager
+/// while the review is open: the manager at submission counts, and the one now.
+pub fn must_be_three(decider: &str, submitter: &str, managers: [&str; 2]) -> Result<()> {
     if decider == submitter {
         return Err(Error::DeciderIsSubmitter);
     }
-    if decider == project_manager {
+    if managers.contains(&decider) {
         return Err(Error::DeciderIsProjectManager);
     }
-    // The manager may have changed since the submission.
-    must_not_manage(submitter, project_manager)
+    managers.iter().try_for_each(|manager| must_not_manage(submitter, manager))
 }
 
 #[cfg(test)]
@@ -206,17 +206,20 @@ mod tests {
 
     #[test]
     fn must_be_three_table_i03() {
-        // decider, submitter, manager: reason
+        // decider, submitter, managers then and now: reason
         let cases = [
-            ("a", "b", "c", None),
-            ("a", "a", "c", Some("DECIDER_IS_SUBMITTER")),
-            ("a", "b", "a", Some("DECIDER_IS_PROJECT_MANAGER")),
-            ("a", "b", "b", Some("SUBMITTER_IS_PROJECT_MANAGER")),
-            ("a", "a", "a", Some("DECIDER_IS_SUBMITTER")),
+            ("a", "b", ["c", "c"], None),
+            ("a", "b", ["c", "d"], None),
+            ("a", "a", ["c", "c"], Some("DECIDER_IS_SUBMITTER")),
+            ("a", "b", ["a", "c"], Some("DECIDER_IS_PROJECT_MANAGER")),
+            ("a", "b", ["c", "a"], Some("DECIDER_IS_PROJECT_MANAGER")),
+            ("a", "b", ["b", "c"], Some("SUBMITTER_IS_PROJECT_MANAGER")),
+            ("a", "b", ["c", "b"], Some("SUBMITTER_IS_PROJECT_MANAGER")),
+            ("a", "a", ["a", "a"], Some("DECIDER_IS_SUBMITTER")),
         ];
-        for (decider, submitter, manager, reason) in cases {
-            let result = must_be_three(decider, submitter, manager);
-            assert_eq!(result.err().map(|error| error.reason_name()), reason, "{decider} {submitter} {manager}");
+        for (decider, submitter, managers, reason) in cases {
+            let result = must_be_three(decider, submitter, managers);
+            assert_eq!(result.err().map(|error| error.reason_name()), reason, "{decider} {submitter} {managers:?}");
         }
     }
 }

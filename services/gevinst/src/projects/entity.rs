@@ -10,10 +10,10 @@ use super::rules::{ProjectClass, Stage, Standing, Status};
 use crate::{
     auth::{Relationship, Resource},
     db::postgres,
-    error::{Error, Result},
+    error::Result,
     ids::{OrgUnitId, OrganisationId, ProjectId},
     listing::{Field, FieldKind, List},
-    wire::{etag, timestamp},
+    wire::{etag, known, timestamp},
 };
 
 #[sea_orm::model]
@@ -111,7 +111,7 @@ pub static LIST: List<Entity> = List {
         Field { name: "create_time", column: Column::CreatedAt, kind: FieldKind::Time },
         Field { name: "update_time", column: Column::UpdatedAt, kind: FieldKind::Time },
     ],
-    orders: &["create_time", "number", "title", "update_time"],
+    orders: &["create_time", "title", "update_time"],
     default_order: "create_time",
     id: Column::Id,
 };
@@ -154,9 +154,4 @@ impl<'a> From<&'a Model> for Resource<'a> {
     fn from(model: &'a Model) -> Self {
         Self::Related(Relationship::ProjectManager, &model.project_manager)
     }
-}
-
-/// A name from a column; the CHECK beside it lets no other in.
-pub fn known<T: std::str::FromStr>(name: &str) -> Result<T> {
-    name.parse().map_err(|_| Error::Internal(format!("the database holds the unknown name {name}")))
 }

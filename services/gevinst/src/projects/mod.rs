@@ -126,8 +126,8 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
 pub async fn archive(ctx: Ctx, request: pb::ArchiveProjectRequest) -> Result<pb::ArchiveProjectResponse> {
     let id = ProjectId::parse(&request.project)?;
     ctx.command(Action::ProjectArchive, Object::of(id), async move |command| {
+        let allowed = command.authorize(Resource::Organisation)?;
         let before = load(&command, id).await?;
-        let allowed = command.authorize(&before)?;
         before.standing()?.must_be_listed()?;
         must_match(&before, &request.etag)?;
         if gates::entity::find_open(command.ctx().organisation()?, id).count(command.tx()).await? > 0 {
@@ -147,8 +147,8 @@ pub async fn archive(ctx: Ctx, request: pb::ArchiveProjectRequest) -> Result<pb:
 pub async fn resume(ctx: Ctx, request: pb::ResumeProjectRequest) -> Result<pb::ResumeProjectResponse> {
     let id = ProjectId::parse(&request.project)?;
     ctx.command(Action::ProjectResume, Object::of(id), async move |command| {
+        let allowed = command.authorize(Resource::Organisation)?;
         let before = load(&command, id).await?;
-        let allowed = command.authorize(&before)?;
         let standing = before.standing()?;
         standing.must_be_listed()?;
         if standing.status != Status::OnHold {
