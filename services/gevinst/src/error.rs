@@ -4,6 +4,8 @@
 //! (`error_reason.proto`), the fields or the state to blame, a message in Danish or English, the request id and the
 //! trace id. What went wrong inside is logged once, here, and never sent.
 
+mod messages;
+
 use std::{fmt, sync::Arc};
 
 use gevinst_proto::v1::ErrorReason;
@@ -274,134 +276,6 @@ impl Error {
             Self::PageTokenInvalid => one("page_token", "start again without it"),
             Self::PersonalNumberRefused(field) => one(field, "remove the personal number"),
             _ => Vec::new(),
-        }
-    }
-
-    /// What a person reads. No message names anything that the caller did not send or may not see.
-    fn message(&self, language: Language) -> String {
-        let (da, en): (String, String) = match self {
-            Self::TokenMissing => (
-                "Kaldet mangler et adgangstoken: send `authorization: Bearer …`.".into(),
-                "The call carries no token: send `authorization: Bearer …`.".into(),
-            ),
-            Self::TokenInvalid => ("Adgangstokenet kan ikke godkendes.".into(), "The token cannot be accepted.".into()),
-            Self::TokenExpired => {
-                ("Adgangstokenet er udløbet: hent et nyt.".into(), "The token has expired: fetch a new one.".into())
-            }
-            Self::KeysUnavailable => (
-                "Udstederens nøgler kan ikke hentes lige nu: prøv igen.".into(),
-                "The issuer's keys cannot be fetched right now: retry.".into(),
-            ),
-            Self::RoleMissing { action, needs } => (
-                format!("Du har ikke rollen til {action}; det kræver {needs}."),
-                format!("You do not hold the role for {action}; it needs {needs}."),
-            ),
-            Self::DeciderIsSubmitter => (
-                "Den, der har indsendt portgennemgangen, kan ikke selv træffe beslutningen (I03).".into(),
-                "Who submitted the gate review may not decide it (I03).".into(),
-            ),
-            Self::DeciderIsProjectManager => (
-                "Projektlederen kan ikke træffe beslutning om sit eget projekt (I03).".into(),
-                "The project manager may not decide on their own project (I03).".into(),
-            ),
-            Self::SubmitterIsProjectManager => (
-                "Projektlederen kan ikke selv indsende projektet til en beslutningsport (I03).".into(),
-                "The project manager may not submit their own project to a gate (I03).".into(),
-            ),
-            Self::FieldInvalid(fields) => {
-                let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
-                let names = names.join(", ");
-                (format!("Ret felterne: {names}."), format!("Mend these fields: {names}."))
-            }
-            Self::FilterInvalid(why) => {
-                (format!("Filteret kan ikke bruges: {why}."), format!("The filter cannot be used: {why}."))
-            }
-            Self::OrderInvalid(why) => {
-                (format!("Sorteringen kan ikke bruges: {why}."), format!("The order cannot be used: {why}."))
-            }
-            Self::PageTokenInvalid => (
-                "Sidemærket hører ikke til denne liste: begynd forfra uden det.".into(),
-                "The page token does not belong to this list: start again without it.".into(),
-            ),
-            Self::UpdateMaskInvalid(why) => {
-                (format!("Felterne kan ikke ændres: {why}."), format!("These fields cannot be changed: {why}."))
-            }
-            Self::PersonalNumberRefused(field) => (
-                format!("Feltet {field} ligner et CPR-nummer: fjern det, for her må ingen stå."),
-                format!("The field {field} looks like a personal number (CPR): remove it, none may be kept here."),
-            ),
-            Self::IdempotencyKeyInvalid => (
-                "idempotency-key skal være 1 til 128 synlige ASCII-tegn.".into(),
-                "idempotency-key must be 1 to 128 printable ASCII characters.".into(),
-            ),
-            Self::MessageInvalid(why) => {
-                (format!("Beskeden kan ikke læses: {why}"), format!("The message cannot be read: {why}"))
-            }
-            Self::NotFound { kind, id } => (
-                format!("Der findes ingen {kind} {id} i organisationen."),
-                format!("There is no {kind} {id} in this organisation."),
-            ),
-            Self::OrganisationUnknown => {
-                ("Organisationen findes ikke.".into(), "There is no such organisation.".into())
-            }
-            Self::EtagStale => (
-                "Objektet er ændret, siden du læste det: læs igen, og tag stilling på ny.".into(),
-                "The object has changed since you read it: read again and decide again.".into(),
-            ),
-            Self::IdempotencyKeyReused => (
-                "Denne idempotency-key er brugt til en anden forespørgsel: vælg en ny.".into(),
-                "This idempotency-key was used for another request: choose a new one.".into(),
-            ),
-            Self::ProjectNotActive { status } => {
-                (format!("Projektet er ikke aktivt: {status}."), format!("The project is not active: {status}."))
-            }
-            Self::ProjectNotOnHold => {
-                ("Kun et projekt på hold kan genoptages.".into(), "Only a project on hold can be resumed.".into())
-            }
-            Self::GateNotNext { gate, next } => (
-                format!("Projektets næste port er {next}, ikke {gate} (I01)."),
-                format!("The project's next gate is {next}, not {gate} (I01)."),
-            ),
-            Self::ReviewAlreadyOpen => (
-                "Projektet har en portgennemgang, der venter på beslutning: afgør den, eller træk den tilbage.".into(),
-                "The project has a gate review that awaits its decision: decide or withdraw it first.".into(),
-            ),
-            Self::ReviewNotOpen { state } => (
-                format!("Portgennemgangen er afsluttet ({state}) og kan ikke ændres."),
-                format!("The gate review has ended ({state}) and cannot be changed."),
-            ),
-            Self::NameTaken { name, .. } => {
-                (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
-            }
-            Self::DatabaseUnavailable(_) => (
-                "Databasen kan ikke nås lige nu. Intet er ændret: prøv igen.".into(),
-                "The database cannot be reached right now. Nothing was changed: retry.".into(),
-            ),
-            Self::OutcomeUnknown(_) => (
-                "Svaret på ændringen gik tabt. Prøv igen med samme idempotency-key, så afklares det.".into(),
-                "The answer to the change was lost. Retry with the same idempotency-key to find out.".into(),
-            ),
-            Self::DeadlineExceeded => (
-                "Kaldet nåede ikke at blive færdigt. Prøv igen med samme idempotency-key.".into(),
-                "The call did not finish in time. Retry with the same idempotency-key.".into(),
-            ),
-            Self::Conflict(_) => (
-                "En samtidig ændring kom først. Intet er ændret: prøv igen.".into(),
-                "A concurrent change came first. Nothing was changed: retry.".into(),
-            ),
-            Self::Overloaded => (
-                "Tjenesten har for travlt lige nu: prøv igen om lidt.".into(),
-                "The service is too busy right now: retry in a moment.".into(),
-            ),
-            Self::Internal(_) => (
-                "Der er sket en fejl hos os. Giv forespørgslens id til driften.".into(),
-                "Something failed on our side. Give the request id to the operator.".into(),
-            ),
-            Self::MethodUnknown => ("Den metode findes ikke.".into(), "There is no such method.".into()),
-        };
-        match language {
-            Language::Danish => da,
-            Language::English => en,
         }
     }
 
