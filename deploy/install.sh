@@ -18,8 +18,10 @@ install_missing() {
         ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=initdb
         ;;
     clients)
-        # What the tests fetch their foreign clients with.
-        packages=(python3-venv)
+        # What the tests fetch their foreign clients with, and what they send signals and read the database's bundle with.
+        packages=(python3-venv procps git)
+        [ -x /bin/kill ] || missing=kill
+        command -v git >/dev/null || missing=git
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing=python3-venv
         if ! command -v npm >/dev/null; then
             packages+=(nodejs npm)

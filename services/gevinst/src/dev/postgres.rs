@@ -27,6 +27,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Cluster {
     server: Child,
     port: u16,
+    host: Host,
+}
+
+/// What the server's programs are run with: where they are, as whom, in which folder.
+struct Host {
+    programs: PathBuf,
+    user: User,
+    folder: PathBuf,
 }
 
 /// The user that the server runs as: name, user id and group id; none when we are unprivileged ourselves.
@@ -40,21 +48,20 @@ impl Cluster {
 
     /// Starts it on a given port, with further settings (`name=value`).
     pub fn start_on(folder: &Path, port: u16, settings: &[&str]) -> Result<Self, String> {
-        let programs = programs()?;
-        let user = User::for_server()?;
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
-        user.reach(&folder)?;
-        let cluster = folder.join("cluster");
+        let host = Host { programs: programs()?, user: User::for_server()?, folder };
+        host.user.reach(&host.folder)?;
+        let cluster = host.cluster();
         if !cluster.join("PG_VERSION").exists() {
             // An interrupted initdb leaves a folder without the version file: begin anew.
             let _ = fs::remove_dir_all(&cluster);
-            let mut initdb = user.command(&programs.join("initdb"), &folder);
+            let mut initdb = host.command("initdb");
             initdb.args(["--no-sync", "-A", "trust", "-U", "gevinst_admin", "--locale=C.UTF-8", "-E", "UTF8", "-D"]);
             succeed(initdb.arg(&cluster), "initdb")?;
         }
-        let log = fs::File::create(folder.join("log")).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let mut command = user.command(&programs.join("postgres"), &folder);
+        let log = fs::File::create(host.log()).map_err(|error| format!("{}: {error}", host.log().display()))?;
+        let mut command = host.command("postgres");
         command.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""]);
         for setting in settings {
             command.args(["-c", setting]);
@@ -62,58 +69,44 @@ impl Cluster {
         // A group of its own: Ctrl-C is for us, and we stop the server when the last call has been answered.
         command.process_group(0).stdout(Stdio::null()).stderr(log);
         let began = Instant::now();
-        let mut server = spawn(&mut command)?;
-        let mut cluster = loop {
-            let mut cluster = Self { server, port };
-            if cluster.wait_until_ready(&programs, &user, &folder, began)? {
-                break cluster;
-            }
+        let mut cluster = Self { server: spawn(&mut command)?, port, host };
+        while !cluster.wait_until_ready(began)? {
             // A server of ours may still be on its way out (after kill -9 of its parent): it lets the folder go soon.
-            if began.elapsed() > START_TIMEOUT {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                return Err(format!("PostgreSQL does not start in {}:\n{log}", folder.display()));
-            }
             thread::sleep(Duration::from_millis(200));
-            server = spawn(&mut command)?;
-        };
-        cluster.make_roles(&programs, &user, &folder)?;
+            cluster.server = spawn(&mut command)?;
+        }
+        cluster.make_roles()?;
         Ok(cluster)
     }
 
     /// Whether the server came up; `false` when it ended instead.
-    fn wait_until_ready(
-        &mut self,
-        programs: &Path,
-        user: &User,
-        folder: &Path,
-        began: Instant,
-    ) -> Result<bool, String> {
+    fn wait_until_ready(&mut self, began: Instant) -> Result<bool, String> {
         while began.elapsed() < START_TIMEOUT {
             if self.server.try_wait().map_err(|error| error.to_string())?.is_some() {
                 return Ok(false);
             }
-            let mut probe = user.command(&programs.join("pg_isready"), folder);
+            let mut probe = self.host.command("pg_isready");
             probe.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
             if probe.status().is_ok_and(|status| status.success()) {
                 return Ok(true);
             }
             thread::sleep(Duration::from_millis(20));
         }
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let log = fs::read_to_string(self.host.log()).unwrap_or_default();
         Err(format!("PostgreSQL is not ready after {} s:\n{log}", START_TIMEOUT.as_secs()))
     }
 
     /// The owner of the schema and the runtime role, and the database; nothing where they are there.
-    fn make_roles(&mut self, programs: &Path, user: &User, folder: &Path) -> Result<(), String> {
+    fn make_roles(&mut self) -> Result<(), String> {
         let sql = "SELECT 'CREATE ROLE gevinst_owner LOGIN NOSUPERUSER NOBYPASSRLS' \
                 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gevinst_owner') \\gexec\n\
             SELECT 'CREATE ROLE gevinst_app LOGIN NOSUPERUSER NOBYPASSRLS' \
                 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gevinst_app') \\gexec\n\
             SELECT 'CREATE DATABASE gevinst OWNER gevinst_owner' \
                 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'gevinst') \\gexec\n";
-        let script = folder.join("roles.sql");
+        let script = self.host.folder.join("roles.sql");
         fs::write(&script, sql).map_err(|error| format!("{}: {error}", script.display()))?;
-        let mut psql = user.command(&programs.join("psql"), folder);
+        let mut psql = self.host.command("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         psql.args(["-U", "gevinst_admin", "-d", "postgres", "-f"]).arg(&script);
         succeed(&mut psql, "psql")
@@ -150,8 +143,9 @@ impl Cluster {
 
     /// Stops the server: no new connections, open transactions rolled back, everything written.
     pub fn stop(mut self) -> Result<(), String> {
-        let mut kill = Command::new("kill");
-        succeed(kill.args(["-INT", &self.server.id().to_string()]), "kill")?;
+        // The waiting is ours: to pg_ctl a child that nobody has waited for yet looks alive.
+        let mut stop = self.host.command("pg_ctl");
+        succeed(stop.args(["stop", "--mode=fast", "--no-wait", "--silent", "-D"]).arg(self.host.cluster()), "pg_ctl")?;
         self.server.wait().map(drop).map_err(|error| error.to_string())
     }
 }
@@ -159,8 +153,9 @@ impl Cluster {
 /// The folder of the newest server programs: of PATH, then of Debian's library.
 fn programs() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let complete =
-        |folder: &PathBuf| ["initdb", "postgres", "pg_isready", "psql"].iter().all(|name| folder.join(name).exists());
+    let complete = |folder: &PathBuf| {
+        ["initdb", "postgres", "pg_ctl", "pg_isready", "psql"].iter().all(|name| folder.join(name).exists())
+    };
     if let Some(folder) = std::env::split_paths(&path).find(complete) {
         return Ok(folder);
     }
@@ -197,6 +192,29 @@ fn succeed(command: &mut Command, name: &str) -> Result<(), String> {
     Err(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
+impl Host {
+    fn cluster(&self) -> PathBuf {
+        self.folder.join("cluster")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// A program run as the server's user, ended with us, with a place for temporary files that is its own.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        // INT is PostgreSQL's fast shutdown: it ends its children and writes what it must.
+        command.args(["--pdeathsig", "INT"]);
+        if let Some((_, uid, gid)) = &self.user.0 {
+            command.args(["--reuid", uid, "--regid", gid, "--clear-groups", "--inh-caps=-all"]);
+        }
+        command.arg("--").arg(self.programs.join(program));
+        command.current_dir(&self.folder).env("TMPDIR", &self.folder).env_remove("PGDATA").stdin(Stdio::null());
+        command
+    }
+}
+
 impl User {
     /// Nobody in particular when we are unprivileged; as root, `postgres` where there is one, else `nobody`.
     fn for_server() -> Result<Self, String> {
@@ -229,18 +247,5 @@ impl User {
             }
         }
         Ok(())
-    }
-
-    /// A program run as that user, ended with us, with a place for temporary files that is its own.
-    fn command(&self, program: &Path, folder: &Path) -> Command {
-        let mut command = Command::new("setpriv");
-        // INT is PostgreSQL's fast shutdown: it ends its children and writes what it must.
-        command.args(["--pdeathsig", "INT"]);
-        if let Some((_, uid, gid)) = &self.0 {
-            command.args(["--reuid", uid, "--regid", gid, "--clear-groups", "--inh-caps=-all"]);
-        }
-        command.arg("--").arg(program);
-        command.current_dir(folder).env("TMPDIR", folder).env_remove("PGDATA").stdin(Stdio::null());
-        command
     }
 }
