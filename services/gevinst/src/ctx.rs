@@ -246,8 +246,8 @@ impl Ctx {
             audit.action = action.name(),
             audit.actor = self.caller.subject(),
             audit.organisation = self.organisation.map(|id| id.to_string()),
-            audit.object.type = object.kind(),
-            audit.object.id = object.id().map(|id| id.to_string()),
+            audit.object.type = Empty,
+            audit.object.id = Empty,
             audit.outcome = Empty,
             audit.reason = Empty,
         );
@@ -271,23 +271,28 @@ impl Ctx {
         Fut: Future<Output = Result<Done<T>>>,
     {
         let attempt = self.run(action, object, run).await;
-        let outcome = match &attempt {
-            Ok(_) => "DONE",
+        let (object, outcome) = match &attempt {
+            Ok((object, _)) => (*object, "DONE"),
             Err(error) if error.is_refusal() => {
                 self.record_refusal(action, object, error).await?;
-                "REFUSED"
+                (object, "REFUSED")
             }
-            Err(_) => "FAILED",
+            Err(_) => (object, "FAILED"),
         };
         let span = Span::current();
         span.record("audit.outcome", outcome);
+        span.record("audit.object.type", object.kind());
+        if let Some(id) = object.id() {
+            span.record("audit.object.id", id.to_string());
+        }
         if let Err(error) = &attempt {
             span.record("audit.reason", error.reason_name());
         }
-        attempt
+        attempt.map(|(_, response)| response)
     }
 
-    async fn run<T, F, Fut>(&self, action: Action, object: Object, run: F) -> Result<T>
+    /// Gives the answer, and what was done to what: to the object named, or to the one created.
+    async fn run<T, F, Fut>(&self, action: Action, object: Object, run: F) -> Result<(Object, T)>
     where
         T: Message + Default,
         F: FnOnce(Command) -> Fut,
@@ -303,21 +308,18 @@ impl Ctx {
         });
         let (tx, claimed) = self.app.db.begin(organisation, claim).await?;
         if let (false, Some(key)) = (claimed, key) {
-            return self.earlier_answer(&tx, key).await;
+            return Ok((object, self.earlier_answer(&tx, key).await?));
         }
         let done = run(Command { ctx: self.clone(), action, tx }).await?;
         if self.validate_only {
-            return Ok(done.response);
+            return Ok((object, done.response));
         }
         let object = done.object.unwrap_or(object);
-        if let Some(id) = object.id() {
-            Span::current().record("audit.object.id", id.to_string());
-        }
         let answer = key.map(|key| (key, done.response.encode_to_vec()));
         let entry = self.entry(action, object, done.changes);
         audit::record(&done.tx, &entry, answer).await?;
         done.tx.commit().await?;
-        Ok(done.response)
+        Ok((object, done.response))
     }
 
     /// The answer that this key was given before; refused when it was given to another request.
