@@ -189,10 +189,11 @@ impl Server {
         let finish = async {
             ended(self.watch.await);
             self.readiness.stopping();
-            self.app.commands.wait().await;
             while self.metrics.in_flight.get() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
+            // Those too that go on without their callers. No call is left that could start another.
+            self.app.commands.wait().await;
             // What is left are streams that end with their callers (health watches) and connections that say goodbye.
             if tokio::time::timeout(GOODBYE, &mut calls).await.is_err() {
                 calls.abort();
