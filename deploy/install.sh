@@ -28,6 +28,13 @@ install_missing() {
             missing=npm
         fi
         ;;
+    receiver)
+        # The trace receiver of the tests links to Python's library, which Python itself does not need.
+        local library
+        library=libpython$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        packages=("$library")
+        /sbin/ldconfig -p | grep -q "$library\.so" || missing=$library
+        ;;
     esac
     [ -n "$missing" ] || return 0
     local sudo=
