@@ -177,7 +177,7 @@ async fn deadline_over_told_so_and_the_retry_finds_what_was_done() {
     let unit = world.unit("Frist").await;
     let blocker = hold_up(&world).await;
     let request = world.registration(&unit, "Nåede det ikke");
-    let hurried = world.office().key("hurried").within(Duration::from_millis(300));
+    let hurried = world.office().key("hurried").within(Duration::from_secs(2));
     let failure = hurried.call(request.clone()).await.unwrap_err();
     assert_eq!(failure.code, Code::DeadlineExceeded, "{failure:?}");
     blocker.rollback().await.unwrap();
