@@ -18,7 +18,7 @@ install_missing() {
         ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=initdb
         ;;
     clients)
-        # What the tests fetch their foreign clients with, and what they send signals and read the database's bundle with.
+        # What the tests fetch their foreign clients with, send signals with, and read the advisory bundle with.
         packages=(python3-venv procps git)
         [ -x /bin/kill ] || missing=kill
         command -v git >/dev/null || missing=git
@@ -33,7 +33,8 @@ install_missing() {
         local library
         library=libpython$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         packages=("$library")
-        /sbin/ldconfig -p | grep -q "$library\.so" || missing=$library
+        # Not grep -q: it would hang up on ldconfig, which pipefail takes for a failure.
+        /sbin/ldconfig -p | grep "$library\.so" >/dev/null || missing=$library
         ;;
     esac
     [ -n "$missing" ] || return 0

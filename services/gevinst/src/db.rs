@@ -112,8 +112,8 @@ impl Db {
                 true
             }
             // One round trip: scope the transaction, drop up to two keys that nobody can retry any more (so that the
-            // table stays as small as a week's commands), and take this one: also one that
-            // has expired, and is then as new.
+            // table stays as small as a week's commands), and take this one (one that has expired is taken as if it
+            // were new).
             Some(claim) => {
                 let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id), \
                     expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
@@ -145,8 +145,8 @@ impl Db {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Why the connected role must not serve: row-level security would not hold it (only a role that neither owns a table
-    /// nor bypasses policies is held by them).
+    /// Why the connected role must not serve: row-level security would not hold it. It holds a role that neither owns
+    /// tables nor bypasses policies, by itself or by membership.
     pub async fn role_problem(&self) -> Result<Option<String>> {
         // By membership too: who may become the owner, or one whom policies do not hold, is not held either.
         let sql = "SELECT current_user::text, EXISTS (SELECT FROM pg_roles r \

@@ -5,7 +5,8 @@
 //!
 //! A call passes `server` (the stack, layer by layer), becomes a [`ctx::Ctx`] (who, where, when), and is answered by its
 //! resource: `grpc.rs` decodes and encodes, `mod.rs` holds commands and queries, `rules.rs` the rules, `entity.rs` the
-//! rows. A command is one transaction with its audit entry; a query is one round trip, held to one organisation twice.
+//! rows. A command is one transaction with its audit entry. A query is one round trip (two to tell an empty list from a
+//! missing parent), held to one organisation twice.
 //!
 //! | Read once | What it decides |
 //! |---|---|
@@ -29,10 +30,12 @@
 //! # Invariants, and what holds each
 //!
 //! 1. `appraisal` and every `rules.rs` know no I/O, transport or database: `tests/it/architecture.rs`.
-//! 2. Only `grpc.rs`, `server.rs`, `error.rs` and `auth/mod.rs` name tonic or axum: `tests/it/architecture.rs`.
+//! 2. Only `grpc.rs`, `server.rs`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client of the
+//!    API: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
 //! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
-//!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`]; `tests/it/coverage.rs`.
+//!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`];
+//!    `tests/it/architecture.rs`, `tests/it/coverage.rs`.
 //! 5. A lookup is scoped to the caller's organisation: finders take an [`ids::OrganisationId`]; row-level security holds
 //!    underneath: `tests/it/isolation.rs`.
 //! 6. Time, ids and randomness come from [`ctx::Ctx`]: `.clippy.toml`.
