@@ -72,6 +72,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "organisations/grpc.rs",
         "projects/grpc.rs",
         "server.rs",
+        "web.rs",
     ];
     assert_eq!(naming(&sources("services/gevinst/src"), &words), allowed);
 }

@@ -149,7 +149,7 @@ async fn every_service_that_is_served_is_of_the_contract_or_listed_as_open() {
     let served: BTreeSet<&str> = gevinst::auth::OPEN_SERVICES.iter().map(|path| path.trim_matches('/')).collect();
     assert_eq!(served, BTreeSet::from(OPEN));
     // What is not there is not open either: a stranger learns nothing of it.
-    let failure = world.stranger(None).call_bytes("/gevinst.v1.Nothing/Get", Vec::new()).await.unwrap_err();
+    let failure = world.stranger(None).over_grpc().call_bytes("/gevinst.v1.Nothing/Get", Vec::new()).await.unwrap_err();
     assert!(failure.is(Code::Unauthenticated, "TOKEN_MISSING"), "{failure:?}");
 }
 

@@ -120,12 +120,13 @@ async fn organisation_that_the_token_names_and_nobody_founded_not_found() {
 async fn what_cannot_be_decoded_is_the_callers_and_named() {
     let world = World::new().await;
     let path = "/gevinst.v1.ProjectService/GetProject";
-    let failure = world.office().call_bytes(path, vec![0xff; 9]).await.unwrap_err();
+    let office = world.office().over_grpc();
+    let failure = office.call_bytes(path, vec![0xff; 9]).await.unwrap_err();
     assert!(failure.is(Code::InvalidArgument, "MESSAGE_INVALID"), "{failure:?}");
-    let failure = world.office().call_bytes(path, vec![0; 2 * 1024 * 1024]).await.unwrap_err();
+    let failure = office.call_bytes(path, vec![0; 2 * 1024 * 1024]).await.unwrap_err();
     assert_eq!(failure.reason, "MESSAGE_INVALID", "{failure:?}");
     for path in ["/gevinst.v1.ProjectService/DeleteEverything", "/gevinst.v2.ProjectService/GetProject"] {
-        let failure = world.office().call_bytes(path, Vec::new()).await.unwrap_err();
+        let failure = office.call_bytes(path, Vec::new()).await.unwrap_err();
         assert!(failure.is(Code::Unimplemented, "METHOD_UNKNOWN"), "{path} {failure:?}");
     }
 }
@@ -235,16 +236,6 @@ async fn panic_in_a_command_internal_and_nothing_of_it_stays() {
     assert_eq!(answer.await.unwrap_err().reason_name(), "INTERNAL");
     let request = pb::GetOrgUnitRequest { organisation: world.id(), org_unit: unit.id.clone() };
     assert_eq!(world.office().call(request).await.unwrap().org_unit.unwrap(), unit);
-}
-
-#[tokio::test]
-async fn what_is_not_grpc_answered_as_such() {
-    let world = World::new().await;
-    let answer = reqwest::get(format!("http://{}/v1/organisations", world.address)).await.unwrap();
-    assert_eq!(answer.status(), 404);
-    assert_eq!(answer.headers()["content-type"], "application/json");
-    let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-    assert_eq!(body["status"], "NOT_FOUND");
 }
 
 #[tokio::test]

@@ -478,6 +478,12 @@ fn code_name(code: Code) -> &'static str {
     }
 }
 
+fn named_fields(status: &Status) -> Option<Vec<(String, String)>> {
+    let violations = status.get_details_bad_request()?.field_violations;
+    let named = violations.iter().all(|violation| !violation.field.is_empty());
+    named.then(|| violations.into_iter().map(|violation| (violation.field, violation.description)).collect())
+}
+
 /// A status that no handler made: the transport could not read the call.
 fn from_transport(status: &Status) -> Option<Error> {
     match status.code() {
@@ -485,6 +491,8 @@ fn from_transport(status: &Status) -> Option<Error> {
         Code::Unimplemented => Some(Error::MethodUnknown),
         Code::DeadlineExceeded | Code::Cancelled => Some(Error::DeadlineExceeded),
         Code::ResourceExhausted => Some(Error::Overloaded),
+        // The gateway names the fields that it cannot read.
+        Code::InvalidArgument if named_fields(status).is_some() => named_fields(status).map(Error::FieldInvalid),
         Code::Internal | Code::InvalidArgument | Code::OutOfRange => {
             Some(Error::MessageInvalid(status.message().chars().take(ECHO).collect()))
         }

@@ -11,6 +11,7 @@
 //! | Read once | What it decides |
 //! |---|---|
 //! | [`server`] | what every call passes, in order |
+//! | `web` | what HTTP adds: the gateway, documents, headers |
 //! | [`ctx`] | what a call carries; how a command begins, is recorded and commits |
 //! | [`db`] | how a read is scoped, how a write is |
 //! | [`auth`] | who calls, and the table of who may what |
@@ -30,8 +31,8 @@
 //! # Invariants, and what holds each
 //!
 //! 1. `appraisal` and every `rules.rs` know no I/O, transport or database: `tests/it/architecture.rs`.
-//! 2. Only `grpc.rs`, `server.rs`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client of the
-//!    API: `tests/it/architecture.rs`.
+//! 2. Only `grpc.rs`, `server.rs`, `web.rs`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client
+//!    of the API: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
 //! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
 //!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`];
@@ -61,4 +62,5 @@ pub mod readiness;
 pub mod server;
 pub mod telemetry;
 mod texts;
+mod web;
 pub mod wire;

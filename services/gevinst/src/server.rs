@@ -6,10 +6,11 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
     routing::get,
 };
+use gevinst_gateway::Matched;
 use gevinst_proto::{DESCRIPTOR_POOL, DESCRIPTOR_SET, v1};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prost::Message;
@@ -18,7 +19,7 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_web::GrpcWebLayer;
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
 use tracing::{Instrument, Span, field::Empty, info_span};
 
@@ -30,11 +31,11 @@ use crate::{
     error::{self, Error, Language, Result},
     readiness::Readiness,
     telemetry::{self, Metrics},
-    texts,
+    texts, web,
 };
 
 /// The largest message taken, in bytes.
-const MAX_MESSAGE: usize = 1024 * 1024;
+pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// How often health and the ready metric look at the database.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -148,11 +149,11 @@ impl Server {
             max_deadline: config.max_deadline,
             trust_traceparent: config.trust_traceparent,
         });
-        let grpc = stack(routes.into_axum_router(), layers, verifier);
-        // gRPC-Web becomes gRPC outside the stack, so both pass the same layers.
-        let grpc = GrpcWebLayer::new().layer(grpc);
-        // One port. What is not gRPC has no routes yet: the HTTP/JSON gateway's place is beside `grpc`, here.
-        let port = Router::new().fallback_service(grpc).layer(from_fn(only_grpc));
+        let calls = stack(routes.into_axum_router(), layers, verifier);
+        // gRPC-Web and HTTP/JSON become gRPC outside the stack, so all three pass the same layers.
+        let http = web::routes(Routes::from(calls.clone()))?;
+        let grpc = Router::new().fallback_service(GrpcWebLayer::new().layer(calls));
+        let port = Router::new().fallback(by_protocol).with_state(Protocols { grpc, http });
 
         let server = tonic::transport::Server::builder()
             .accept_http1(true)
@@ -260,14 +261,19 @@ fn methods() -> BTreeSet<String> {
         .collect()
 }
 
-/// Everything but gRPC and gRPC-Web.
-async fn only_grpc(request: Request, next: Next) -> Response {
+/// One port for three protocols.
+#[derive(Clone)]
+struct Protocols {
+    grpc: Router,
+    http: Router,
+}
+
+/// gRPC and gRPC-Web say so in their content type; everything else is HTTP.
+async fn by_protocol(State(protocols): State<Protocols>, request: Request) -> Response {
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
-        return next.run(request).await;
-    }
-    let body = r#"{"code":5,"status":"NOT_FOUND","message":"This port speaks gRPC and gRPC-Web."}"#;
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let router = if is_grpc { protocols.grpc } else { protocols.http };
+    router.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 const REQUEST_ID: &str = "x-request-id";
@@ -292,14 +298,25 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
         "call",
         otel.name = method,
         otel.kind = "server",
-        rpc.system.name = "grpc",
+        rpc.system.name = Empty,
         rpc.method = method,
+        http.request.method = Empty,
+        http.route = Empty,
+        http.response.status_code = Empty,
+        url.path = Empty,
+        url.scheme = Empty,
         rpc.response.status_code = Empty,
         error.type = Empty,
         otel.status_code = Empty,
         request_id,
         trace_id = Empty,
     );
+    match request.extensions().get::<Matched>() {
+        Some(matched) => web::describe(&span, matched),
+        None => drop(span.record("rpc.system.name", "grpc")),
+    }
+    // An address that is not there is the caller's to mend; a method of the contract that nobody serves would be ours.
+    let is_unmatched = request.extensions().get::<Matched>().is_some_and(|matched| matched.template.is_none());
     let trace_id = telemetry::continue_trace(&span, request.headers(), layers.trust_traceparent);
     span.record("trace_id", &trace_id);
     let language = Language::from_headers(request.headers());
@@ -318,11 +335,14 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
 
     let failed = span.in_scope(|| error::finish(&mut response, language, &request_id, &trace_id));
     let code = failed.as_ref().map_or("OK", |failed| failed.code);
-    record(&span, code, failed.as_ref().map(|failed| failed.reason), failed.is_some_and(|failed| failed.ours));
+    let ours = failed.as_ref().is_some_and(|failed| failed.ours) && !is_unmatched;
+    record(&span, code, failed.as_ref().map(|failed| failed.reason), ours);
     counted.end(code);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    // HTTP's answer has its own status, which is yet to be made.
+    response.extensions_mut().insert(web::CallSpan(span));
     response
 }
 

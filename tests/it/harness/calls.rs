@@ -1,6 +1,7 @@
-//! A person who calls, and what a failed call told them. A test says what it asks, not over which protocol.
+//! A person who calls, and what a failed call told them. A test says what it asks, not over which protocol: with
+//! `GEVINST_TEST_OVER=http` the same tests run over HTTP.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use gevinst_proto::v1 as pb;
 use prost::Message;
@@ -13,6 +14,8 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
+
+use super::http;
 
 /// A request message, its method and its answer.
 pub trait Rpc: Message + 'static {
@@ -120,12 +123,14 @@ pub struct Person {
     channel: Channel,
     metadata: MetadataMap,
     timeout: Option<Duration>,
+    /// Where it calls over HTTP, if it does.
+    http_at: Option<SocketAddr>,
 }
 
 impl Person {
     /// Someone with this token, or without one.
     pub fn new(channel: Channel, token: Option<String>) -> Self {
-        let person = Self { channel, metadata: MetadataMap::new(), timeout: None };
+        let person = Self { channel, metadata: MetadataMap::new(), timeout: None, http_at: None };
         match token {
             Some(token) => person.with("authorization", &format!("Bearer {token}")),
             None => person,
@@ -149,14 +154,38 @@ impl Person {
         self
     }
 
+    /// The same person, calling this address over HTTP where the run goes over HTTP.
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        let over_http = std::env::var("GEVINST_TEST_OVER").is_ok_and(|over| over == "http");
+        self.http_at = over_http.then_some(address);
+        self
+    }
+
+    /// The same person, over gRPC whatever the run goes over: for what only gRPC can say.
+    pub fn over_grpc(mut self) -> Self {
+        self.http_at = None;
+        self
+    }
+
     /// Calls.
     pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Response, Failure> {
+        if let Some(address) = self.http_at {
+            let answer = self.send_http(address, R::PATH, &request.encode_to_vec()).await?;
+            return Ok(R::Response::decode(&answer[..]).unwrap());
+        }
         self.send(R::PATH, request, ProstCodec::<R, R::Response>::default()).await.map(tonic::Response::into_inner)
     }
 
     /// Calls a method by its path, with a message as bytes.
-    pub async fn call_bytes(&self, path: &str, request: Vec<u8>) -> Result<tonic::Response<Vec<u8>>, Failure> {
-        self.send(path, request, Bytes).await
+    pub async fn call_bytes(&self, path: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if let Some(address) = self.http_at {
+            return self.send_http(address, path, &request).await;
+        }
+        self.send(path, request, Bytes).await.map(tonic::Response::into_inner)
+    }
+
+    async fn send_http(&self, address: SocketAddr, path: &str, request: &[u8]) -> Result<Vec<u8>, Failure> {
+        Ok(http::call(address, path, request, &self.metadata.clone().into_headers(), self.timeout).await?)
     }
 
     async fn send<C>(&self, path: &str, request: C::Encode, codec: C) -> Result<tonic::Response<C::Decode>, Failure>

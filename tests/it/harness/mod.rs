@@ -1,6 +1,7 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
 mod calls;
+mod http;
 pub mod process;
 mod proxy;
 mod tools;
@@ -216,12 +217,12 @@ impl World {
 
     /// A person with these roles here.
     pub fn person(&self, name: &str, roles: &[Role]) -> Person {
-        Person::new(self.channel.clone(), Some(self.token(name, roles)))
+        Person::new(self.channel.clone(), Some(self.token(name, roles))).at(self.address)
     }
 
     /// Someone with a token of the test's making, or without one.
     pub fn stranger(&self, token: Option<String>) -> Person {
-        Person::new(self.channel.clone(), token)
+        Person::new(self.channel.clone(), token).at(self.address)
     }
 
     /// The portfolio office.

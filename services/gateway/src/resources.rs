@@ -1,0 +1,148 @@
+//! What HTTP users expect of resources, read from the shape of the messages: an `etag` field is the `ETag` of what is
+//! read and the `If-Match` of what is changed (AIP-154), and a POST to a collection answers 201 with the `Location` of
+//! the member it made (AIP-133).
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
+
+use crate::{
+    json::Violation,
+    rules::{Binding, Segment},
+};
+
+/// What a binding says of its resource; nothing where the conventions are off.
+#[derive(Default)]
+pub struct Conventions {
+    /// Whether they are on.
+    pub on: bool,
+    /// The request's `etag`.
+    pub etag: Option<FieldDescriptor>,
+    /// The answer's resource.
+    pub resource: Option<FieldDescriptor>,
+    /// Whether it makes a new member of a collection.
+    pub creates: bool,
+    /// Whether that member can be read at its id below the collection.
+    pub located: bool,
+}
+
+impl Conventions {
+    /// Reads them off a binding, given all bindings.
+    pub fn new(binding: &Binding, all: &[Binding]) -> Self {
+        let resource = binding.method.output().fields().find(|field| {
+            let message = matches!(field.kind(), Kind::Message(message) if text_field(&message, "id").is_some());
+            message && !field.is_list() && !field.is_map()
+        });
+        let creates = binding.http_method == Some(Method::POST)
+            && binding.verb.is_none()
+            && matches!(binding.segments.last(), Some(Segment::Literal(_)));
+        let member: Vec<Segment> = binding.segments.iter().cloned().chain([Segment::Single]).collect();
+        let located = creates
+            && resource.is_some()
+            && all.iter().any(|other| {
+                other.http_method == Some(Method::GET) && other.verb.is_none() && other.segments == member
+            });
+        Self { on: true, etag: text_field(&binding.method.input(), "etag"), resource, creates, located }
+    }
+
+    fn resource_of(&self, answer: &DynamicMessage) -> Option<DynamicMessage> {
+        let field = self.resource.as_ref().filter(|field| answer.has_field(field))?;
+        answer.get_field(field).as_message().cloned()
+    }
+}
+
+fn text_field(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    message.get_field_by_name(name).filter(|field| field.kind() == Kind::String && !field.is_list())
+}
+
+/// Puts `If-Match` into the request's `etag`. A condition that the call cannot keep is refused, not ignored.
+pub fn read_conditions(
+    conventions: &Conventions,
+    headers: &HeaderMap,
+    message: &mut DynamicMessage,
+) -> Result<(), Violation> {
+    let Some(condition) = headers.get(header::IF_MATCH).filter(|_| conventions.on) else { return Ok(()) };
+    let name = "if-match";
+    let Some(field) = &conventions.etag else {
+        return Err(Violation::new("has no meaning here: leave it out").within(name));
+    };
+    let tag = condition.to_str().ok().and_then(tag);
+    let tag = tag.ok_or_else(|| Violation::new("must be the one ETag that was read, in its quotes").within(name))?;
+    let sent = message.get_field(field).as_str().unwrap_or_default().to_owned();
+    if !sent.is_empty() && sent != tag {
+        return Err(Violation::new("names another state than the request's etag: send one of them").within(name));
+    }
+    message.set_field(field, Value::String(tag));
+    Ok(())
+}
+
+/// The tag of one `"tag"`; a weak one too, as proxies that compress make them.
+fn tag(text: &str) -> Option<String> {
+    let quoted = text.trim();
+    let quoted = quoted.strip_prefix("W/").unwrap_or(quoted);
+    let tag = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    (!tag.contains('"')).then(|| tag.to_owned())
+}
+
+/// What the answer to a call says about its resource.
+pub struct Told {
+    /// 200, 201, or 304 when the caller has it already.
+    pub http: StatusCode,
+    /// `ETag`, `Location`.
+    pub headers: HeaderMap,
+}
+
+/// Reads status and headers off an answer.
+pub fn tell(conventions: &Conventions, asked: &Asked, answer: &DynamicMessage) -> Told {
+    let mut told = Told { http: StatusCode::OK, headers: HeaderMap::new() };
+    if !conventions.on {
+        return told;
+    }
+    let resource = conventions.resource_of(answer);
+    let text = |name: &str| {
+        let resource = resource.as_ref()?;
+        let field = text_field(&resource.descriptor(), name)?;
+        resource.get_field(&field).as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    // What was only checked is not there: it has neither a state nor an address.
+    if asked.validate_only {
+        return told;
+    }
+    if let Some(etag) = text("etag").and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok()) {
+        let known = |condition: &HeaderValue| {
+            let condition = condition.to_str().unwrap_or_default();
+            condition.trim() == "*" || condition.split(',').filter_map(tag).any(|tag| etag == format!("\"{tag}\""))
+        };
+        if asked.is_get && asked.if_none_match.iter().any(known) {
+            told.http = StatusCode::NOT_MODIFIED;
+        }
+        told.headers.insert(header::ETAG, etag);
+    }
+    if conventions.creates {
+        told.http = StatusCode::CREATED;
+        let location = text("id").filter(|_| conventions.located).map(|id| format!("{}/{id}", asked.path));
+        if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+            told.headers.insert(header::LOCATION, location);
+        }
+    }
+    told
+}
+
+/// What of the request an answer depends on.
+#[derive(Default)]
+pub struct Asked {
+    /// The raw path.
+    pub path: String,
+    /// Whether it was a GET or HEAD.
+    pub is_get: bool,
+    /// Its `If-None-Match` headers.
+    pub if_none_match: Vec<HeaderValue>,
+    /// Whether it had an `If-Match`.
+    pub if_match: bool,
+    /// Whether it asked to check only (AIP-163).
+    pub validate_only: bool,
+}
+
+/// Whether the request asks to check only.
+pub fn is_validate_only(message: &DynamicMessage) -> bool {
+    message.get_field_by_name("validate_only").is_some_and(|value| value.as_bool() == Some(true))
+}

@@ -1,0 +1,161 @@
+//! The port's HTTP side: the gateway over the same calls as gRPC, and what HTTP callers expect around it.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::Response,
+};
+use gevinst_gateway::{HeaderParameter, Matched, OpenApi, Options, Resources};
+use gevinst_proto::DESCRIPTOR_SET;
+use http::{HeaderName, HeaderValue, Method, header};
+use serde_json::{Value as Json, json};
+use tonic::service::Routes;
+use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer, Predicate,
+        predicate::{NotForContentType, SizeAbove},
+    },
+    set_header::SetResponseHeaderLayer,
+};
+use tracing::Span;
+
+use crate::{server::MAX_MESSAGE, texts};
+
+/// What is smaller is sent as it is: compressing it takes longer than sending it.
+const COMPRESS_ABOVE: u16 = 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(20);
+
+/// HTTP's routes. `calls` are gRPC's, with everything that stands before them.
+pub fn routes(calls: Routes) -> Result<Router, String> {
+    let options = Options {
+        max_body: MAX_MESSAGE,
+        body_time: BODY_TIME,
+        resources: Some(Resources { stale_reason: "ETAG_STALE" }),
+        openapi: Some(openapi()),
+    };
+    let gateway = gevinst_gateway::router(calls, DESCRIPTOR_SET, options).map_err(|error| error.to_string())?;
+    let compress = CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
+    let routes = gateway.layer(from_fn(end_span)).layer(compress);
+    // OWASP's for an API; a page that needs other values sets its own.
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    Ok(headers.into_iter().fold(routes, |routes, (name, value)| {
+        routes.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
+    }))
+}
+
+/// What the contract does not say of itself.
+fn openapi() -> OpenApi {
+    let header = |name: &str, description: &str, schema: Json, commands_only| HeaderParameter {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        schema,
+        commands_only,
+    };
+    OpenApi {
+        title: "Gevinst".to_owned(),
+        version: "v1".to_owned(),
+        description: DESCRIPTION.to_owned(),
+        licence: "EUPL-1.2".to_owned(),
+        security: json!({"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A token of the municipality's issuer, with the roles its bearer holds in each organisation."}}),
+        headers: vec![
+            header(
+                "Idempotency-Key",
+                "Makes a retry safe: the same key and request get the same answer for a week; the same key with another \
+                 request is refused.",
+                json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
+                true,
+            ),
+            header(
+                "Accept-Language",
+                "The language of messages for people: `da` (default) or `en`.",
+                json!({"type": "string", "examples": ["da", "en"]}),
+                false,
+            ),
+            header(
+                "X-Request-Id",
+                "Names the call in logs and in the audit log: 1 to 64 of A-Z a-z 0-9 - _ . (another is given otherwise).",
+                json!({"type": "string"}),
+                false,
+            ),
+            header(
+                "X-Request-Timeout",
+                "How long the caller will wait: seconds, or milliseconds with `ms`.",
+                json!({"type": "string", "pattern": "^[0-9]+([.][0-9]+)?(s|ms)?$"}),
+                false,
+            ),
+            header("Traceparent", "The caller's trace (W3C).", json!({"type": "string"}), false),
+        ],
+        package: "gevinst.".to_owned(),
+        reasons: Some("gevinst.v1.ErrorReason".to_owned()),
+    }
+}
+
+const DESCRIPTION: &str = "\
+The governance record of a municipality's digital portfolio: what is proposed, what is known, who decided what on which \
+basis, and what value came of it. The same contract over gRPC, gRPC-Web and HTTP, on one port.
+
+**Errors** have one shape, `Error`: decide by `status` and by the `reason` in its ErrorInfo, never by a text. \
+Each response lists the reasons behind it.
+
+**Retries.** Send an `Idempotency-Key` with whatever changes something. 409, 429, 503 and 504 are safe to retry that way.
+
+**Changes** carry the state they are based on, in `If-Match` or as `etag`; a stale one is refused and nothing is lost.
+
+**Names** of fields and parameters may be camelCase or snake_case. 64-bit integers travel as text; values that are \
+unset are left out. `validateOnly` checks everything and changes nothing.
+
+**Lists** take `filter` (AIP-160), `orderBy`, `pageSize` and the `pageToken` of the page before.";
+
+/// The call's span, until its answer has a status.
+#[derive(Clone)]
+pub struct CallSpan(pub Span);
+
+/// Ends the call's span with what HTTP answered.
+async fn end_span(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(CallSpan(span)) = response.extensions_mut().remove() {
+        span.record("http.response.status_code", response.status().as_u16());
+    }
+    response
+}
+
+/// A call's span by OpenTelemetry's conventions for HTTP servers. No query: it may hold anything.
+pub fn describe(span: &Span, matched: &Matched) {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    // Names come from callers, and are kept: only those that everybody knows.
+    let method = if known.contains(&matched.method) { matched.method.as_str() } else { "_OTHER" };
+    span.record("http.request.method", method);
+    span.record("url.scheme", matched.uri.scheme_str().unwrap_or("http"));
+    match &matched.template {
+        Some(template) => {
+            span.record("otel.name", format!("{method} {template}"));
+            span.record("http.route", &**template);
+            let path = matched.uri.path();
+            span.record("url.path", if is_plain(path) { path } else { template });
+        }
+        None => drop(span.record("otel.name", method)),
+    }
+}
+
+/// Whether a path holds nothing but what addresses here are made of: a caller can write anything into it.
+fn is_plain(path: &str) -> bool {
+    path.len() <= 256
+        && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-:".contains(&byte))
+        && !texts::has_personal_number(path)
+}
