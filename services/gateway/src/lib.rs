@@ -64,7 +64,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt;
 
-pub use crate::openapi::{HeaderParameter, OpenApi};
+pub use crate::openapi::{Carried, HeaderParameter, OpenApi};
 use crate::{
     answer::Layout,
     paths::{Found, Paths},

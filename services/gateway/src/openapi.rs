@@ -29,6 +29,8 @@ pub struct OpenApi {
     pub security: Json,
     /// Headers that calls may carry.
     pub headers: Vec<HeaderParameter>,
+    /// Values to show for fields of these JSON names, where the contract gives none.
+    pub examples: Map<String, Json>,
     /// Which services to show, by the beginning of their full names.
     pub package: String,
     /// The full name of the enum of `ErrorInfo` reasons: each value's comment begins with its google.rpc code, as in
@@ -46,8 +48,19 @@ pub struct HeaderParameter {
     pub description: String,
     /// Its schema.
     pub schema: Json,
-    /// Whether only methods with side effects take it.
-    pub commands_only: bool,
+    /// Who carries it.
+    pub carried: Carried,
+}
+
+/// Who carries a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Every request.
+    ByRequests,
+    /// Requests of methods with side effects.
+    ByCommands,
+    /// Every request, and every answer.
+    ByAnswersToo,
 }
 
 /// The document, its parts in the order in which people read them.
@@ -75,7 +88,8 @@ pub fn document<'a>(
     options: &Options,
     about: &OpenApi,
 ) -> Result<Document, Error> {
-    let mut writer = Writer { schemas: Schemas::new(pool), reasons: Vec::new(), options, about };
+    let mut writer =
+        Writer { schemas: Schemas::new(pool, about.examples.clone()), reasons: Vec::new(), options, about };
     writer.read_reasons(pool)?;
     writer.write_error_schema();
     let mut paths: BTreeMap<String, Map<String, Json>> = BTreeMap::new();
@@ -101,6 +115,12 @@ pub fn document<'a>(
             (header.name.clone(), parameter)
         })
         .collect();
+    let etag = json!({"description": "Names the state of what is answered.", "schema": {"type": "string"}});
+    let answered = about.headers.iter().filter(|header| header.carried == Carried::ByAnswersToo);
+    let headers: Map<String, Json> = answered
+        .map(|header| (header.name.clone(), json!({"description": header.description, "schema": header.schema})))
+        .chain([("ETag".to_owned(), etag)])
+        .collect();
     let schemes: Vec<_> = about.security.as_object().into_iter().flatten().map(|(name, _)| json!({name: []})).collect();
     Ok(Document {
         openapi: "3.1.0",
@@ -110,7 +130,7 @@ pub fn document<'a>(
         tags: tags.into_values().collect(),
         security: json!(schemes),
         paths,
-        components: json!({"schemas": writer.schemas.named, "parameters": parameters, "securitySchemes": about.security}),
+        components: json!({"schemas": writer.schemas.named, "parameters": parameters, "headers": headers, "securitySchemes": about.security}),
     })
 }
 
@@ -203,7 +223,7 @@ impl Writer<'_> {
         let method = &binding.method;
         let file = method.parent_service().parent_file_descriptor_proto().name().to_owned();
         let comment = self.schemas.comment(&file, method.path()).replace('\n', " ");
-        let sentence = comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
+        let sentence = comment.split(". ").next().unwrap_or_default().trim_end_matches('.');
         let reasons = self.reasons_of(method);
         let mut operation = json!({
             "tags": [method.parent_service().name()],
@@ -249,7 +269,7 @@ impl Writer<'_> {
             parameters.push(tag("If-None-Match", "An `ETag` that was read: the answer is 304 while it still holds."));
         }
         let is_command = is_command(&binding.method);
-        let headers = self.about.headers.iter().filter(|header| is_command || !header.commands_only);
+        let headers = self.about.headers.iter().filter(|header| is_command || header.carried != Carried::ByCommands);
         parameters.extend(headers.map(|header| json!({"$ref": format!("#/components/parameters/{}", header.name)})));
         parameters
     }
@@ -325,15 +345,12 @@ impl Writer<'_> {
             Some(field) => self.schemas.field(field),
             None => self.schemas.message(&binding.method.output()),
         };
-        let request_id =
-            json!({"x-request-id": {"description": "Names this call in logs.", "schema": {"type": "string"}}});
-        let mut headers = request_id.clone();
+        let header = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+        let answered = self.about.headers.iter().filter(|header| header.carried == Carried::ByAnswersToo);
+        let always: Map<String, Json> = answered.map(|answered| header(&answered.name)).collect();
+        let mut headers = always.clone();
+        headers.extend(has_etag(binding).then(|| header("ETag")));
         let conventions = &binding.conventions;
-        let has_etag = has_etag(binding);
-        if has_etag {
-            headers["ETag"] =
-                json!({"description": "Names the state of what is answered.", "schema": {"type": "string"}});
-        }
         let content = if binding.method.is_server_streaming() {
             json!({"application/x-ndjson": {"schema": output}, "text/event-stream": {"schema": {"type": "string"}},
                 "application/json": {"schema": {"type": "array", "items": output}}})
@@ -341,19 +358,20 @@ impl Writer<'_> {
             json!({"application/json": {"schema": output}})
         };
         let mut responses = Map::new();
-        let mut success = |code: &str, text: &str, headers: &Json| {
+        let mut success = |code: &str, text: &str, headers: &Map<String, Json>| {
             let response = json!({"description": text, "headers": headers, "content": content});
             responses.insert(code.to_owned(), response);
         };
         if conventions.creates {
             let can_check = binding.method.input().get_field_by_name("validate_only").is_some();
             if can_check {
-                success("200", "Checked only, as `validateOnly` asked: nothing was made.", &request_id);
+                success("200", "Checked only, as `validateOnly` asked: nothing was made.", &always);
             }
             let mut headers = headers.clone();
             if conventions.located {
                 let schema = json!({"type": "string", "format": "uri-reference"});
-                headers["Location"] = json!({"description": "Where to read what was made.", "schema": schema});
+                let location = json!({"description": "Where to read what was made.", "schema": schema});
+                headers.insert("Location".to_owned(), location);
             }
             success("201", "Made.", &headers);
         } else {
@@ -369,7 +387,7 @@ impl Writer<'_> {
             let text = StatusCode::from_u16(http).ok().and_then(|status| status.canonical_reason()).unwrap_or("Failed");
             let list: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             let text = if list.is_empty() { format!("{text}.") } else { format!("{text}: {}.", list.join(", ")) };
-            let mut response = json!({"description": text, "headers": request_id,
+            let mut response = json!({"description": text, "headers": always,
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
             if !names.is_empty() {
                 response["x-error-reasons"] = json!(names);

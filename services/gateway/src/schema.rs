@@ -14,13 +14,14 @@ use crate::json;
 pub struct Schemas {
     pool: DescriptorPool,
     comments: HashMap<(String, Vec<i32>), String>,
+    examples: Map<String, Json>,
     /// The schemas by their names.
     pub named: BTreeMap<String, Json>,
 }
 
 impl Schemas {
-    /// For the messages of this pool.
-    pub fn new(pool: &DescriptorPool) -> Self {
+    /// For the messages of this pool, with examples of fields by their JSON names.
+    pub fn new(pool: &DescriptorPool, examples: Map<String, Json>) -> Self {
         let mut comments = HashMap::new();
         for file in pool.files() {
             for location in file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location) {
@@ -31,7 +32,7 @@ impl Schemas {
                 }
             }
         }
-        Self { pool: pool.clone(), comments, named: BTreeMap::new() }
+        Self { pool: pool.clone(), comments, examples, named: BTreeMap::new() }
     }
 
     /// What a comment says of the thing at this place.
@@ -206,6 +207,9 @@ impl Schemas {
                 return if field.is_list() { json!([given]) } else { given };
             }
         }
+        if let Some(given) = self.examples.get(field.json_name()) {
+            return given.clone();
+        }
         if field.is_list() {
             return json!([]);
         }
@@ -230,7 +234,7 @@ impl Schemas {
         }
     }
 
-    /// The fields that must be there, with examples.
+    /// The fields that must be there, and those that the contract gives examples of.
     pub fn example_of(&mut self, message: &MessageDescriptor, without: &[FieldDescriptor]) -> Json {
         let fields = message.fields().filter(|field| !without.contains(field));
         let shown: Vec<_> = fields.filter(|field| self.is_required(field) || self.has_example(field)).collect();

@@ -8,10 +8,10 @@ use axum::{
     middleware::{Next, from_fn},
     response::Response,
 };
-use gevinst_gateway::{HeaderParameter, Matched, OpenApi, Options, Resources};
+use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
 use http::{HeaderName, HeaderValue, Method, header};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tonic::service::Routes;
 use tower_http::{
     CompressionLevel,
@@ -60,11 +60,11 @@ pub fn routes(calls: Routes) -> Result<Router, String> {
 
 /// What the contract does not say of itself.
 fn openapi() -> OpenApi {
-    let header = |name: &str, description: &str, schema: Json, commands_only| HeaderParameter {
+    let header = |name: &str, description: &str, schema: Json, carried| HeaderParameter {
         name: name.to_owned(),
         description: description.to_owned(),
         schema,
-        commands_only,
+        carried,
     };
     OpenApi {
         title: "Gevinst".to_owned(),
@@ -78,32 +78,62 @@ fn openapi() -> OpenApi {
                 "Idempotency-Key",
                 "Makes a retry safe: the same key and request get the same answer for a week; the same key with another \
                  request is refused.",
-                json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
-                true,
+                json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}),
+                Carried::ByCommands,
             ),
             header(
                 "Accept-Language",
                 "The language of messages for people: `da` (default) or `en`.",
                 json!({"type": "string", "examples": ["da", "en"]}),
-                false,
+                Carried::ByRequests,
             ),
             header(
                 "X-Request-Id",
-                "Names the call in logs and in the audit log: 1 to 64 of A-Z a-z 0-9 - _ . (another is given otherwise).",
-                json!({"type": "string"}),
-                false,
+                "Names the call in logs and in the audit log; the caller may choose it.",
+                json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
+                Carried::ByAnswersToo,
             ),
             header(
                 "X-Request-Timeout",
                 "How long the caller will wait: seconds, or milliseconds with `ms`.",
-                json!({"type": "string", "pattern": "^[0-9]+([.][0-9]+)?(s|ms)?$"}),
-                false,
+                json!({"type": "string", "pattern": "^[0-9]{1,5}([.][0-9]{1,3})?(s|ms)?$", "examples": ["5", "1500ms"]}),
+                Carried::ByRequests,
             ),
-            header("Traceparent", "The caller's trace (W3C).", json!({"type": "string"}), false),
+            header(
+                "Traceparent",
+                "The caller's trace (W3C Trace Context).",
+                json!({"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"}),
+                Carried::ByRequests,
+            ),
         ],
+        examples: examples(),
         package: "gevinst.".to_owned(),
         reasons: Some("gevinst.v1.ErrorReason".to_owned()),
     }
+}
+
+/// Values that a reader can send to `deploy/dev` as they are, as far as they go.
+fn examples() -> Map<String, Json> {
+    let examples = json!({
+        "organisation": "01999999-0000-7000-8000-000000009999",
+        "title": "Færre breve på papir",
+        "vision": "Ét sted at spørge, uanset hvad man fejler.",
+        "name": "Borgerservice",
+        "projectOwner": "chef-borgerservice",
+        "projectManager": "projektleder-p01",
+        "owner": "gevinstejer-borgerservice",
+        "leader": "leder-borgerservice",
+        "reason": "Grundlaget holder.",
+        "source": "Sagssystemets månedsrapport",
+        "measuredOn": "2026-10-31",
+        "baseline": "42.5",
+        "target": "30",
+        "value": "38.25",
+        "unit": "dage",
+        "etag": "1",
+        "kind": "BENEFIT_KIND_QUALITATIVE",
+    });
+    examples.as_object().cloned().unwrap_or_default()
 }
 
 const DESCRIPTION: &str = "\
