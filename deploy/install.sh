@@ -19,9 +19,10 @@ install_missing() {
         ;;
     clients)
         # What the tests fetch their foreign clients with, send signals with, and read the advisory bundle with.
-        packages=(python3-venv procps git)
+        packages=(python3-venv procps git curl)
         [ -x /bin/kill ] || missing=kill
         command -v git >/dev/null || missing=git
+        command -v curl >/dev/null || missing=curl
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing=python3-venv
         if ! command -v npm >/dev/null; then
             packages+=(nodejs npm)

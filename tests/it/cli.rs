@@ -18,6 +18,7 @@ use gevinst_migrations::Migrator;
 use gevinst_proto::v1 as pb;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use sea_orm_migration::MigratorTrait;
+use tokio::process::Command;
 use tonic::transport::Endpoint;
 use uuid::Uuid;
 
@@ -228,7 +229,7 @@ async fn dev(env: &Env) -> (Program, Duration, String) {
 }
 
 fn person(welcome: &str, token: &str) -> Person {
-    let (_, address) = welcome.split_once("gRPC and gRPC-Web on ").unwrap();
+    let (_, address) = welcome.split_once("gRPC-Web and HTTP on ").unwrap();
     let address = address.split(',').next().unwrap().to_owned();
     Person::new(Endpoint::from_shared(address).unwrap().connect_lazy(), Some(token.to_owned()))
 }
@@ -237,6 +238,22 @@ fn person(welcome: &str, token: &str) -> Person {
 fn printed<'w>(welcome: &'w str, name: &str) -> &'w str {
     let (_, token) = welcome.split_once(&format!("export {name}=")).unwrap();
     token.lines().next().unwrap()
+}
+
+/// What the printed calls, typed into a shell, answer: the first field of each answer that holds a list.
+async fn calls_as_printed(welcome: &str) -> Vec<String> {
+    let typed = |line: &&str| line.starts_with("export ") || line.starts_with("curl ");
+    let script = welcome.lines().map(str::trim).filter(typed).collect::<Vec<_>>().join("; echo;");
+    let output = Command::new("bash").args(["-euc", &script]).output().await.unwrap();
+    let answers = stdout(&output);
+    let lists = answers.lines().filter(|line| !line.is_empty()).map(|answer| {
+        let answer: serde_json::Value =
+            serde_json::from_str(answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let lists =
+            answer.as_object().unwrap().iter().find(|(_, value)| value.as_array().is_some_and(|list| !list.is_empty()));
+        lists.unwrap_or_else(|| panic!("{answer}")).0.clone()
+    });
+    lists.collect()
 }
 
 async fn projects(person: &Person) -> usize {
@@ -264,6 +281,7 @@ async fn dev_fifteen_projects_survive_stop_and_kill_and_nothing_runs_on() {
     let (mut gevinst, took, welcome) = dev(&env).await;
     tell(&format!("cli: gevinst dev, first start: {took:?}"));
     assert_eq!(projects(&person(&welcome, printed(&welcome, "OFFICE"))).await, 15);
+    assert_eq!(calls_as_printed(&welcome).await, ["organisations", "projects", "gates", "benefits", "auditEntries"]);
     let token = run(&["token", "--role", "reader", "--person", "x"], &vec![env[1].clone()]).await;
     assert!(token.status.success(), "{token:?}");
     assert_eq!(projects(&person(&welcome, stdout(&token).trim())).await, 15);

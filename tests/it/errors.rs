@@ -132,7 +132,7 @@ async fn what_cannot_be_decoded_is_the_callers_and_named() {
 }
 
 /// Holds up every command of the organisation, until it is dropped or rolled back.
-async fn hold_up(world: &World) -> DatabaseTransaction {
+pub async fn hold_up(world: &World) -> DatabaseTransaction {
     let admin = Database::connect(&CLUSTER.admin).await.unwrap();
     let blocker = admin.begin().await.unwrap();
     let lock = format!("SELECT 1 FROM organisations WHERE id = '{}' FOR UPDATE", world.organisation);

@@ -17,6 +17,7 @@ mod clients;
 mod coverage;
 mod errors;
 mod gates;
+mod http;
 mod isolation;
 mod organisations;
 mod projects;

@@ -116,16 +116,13 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
 /// What a person needs next: the address, three tokens, five calls.
 fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
     let address = server.address;
-    let call = |token: &str, method: &str, body: &str| {
-        format!(
-            "  npx --yes @bufbuild/buf curl --protocol grpc --http2-prior-knowledge \\\n    \
-             -H \"authorization: Bearer ${token}\" -d '{body}' \\\n    http://{address}/gevinst.v1.{method}\n"
-        )
+    let call = |token: &str, path: &str| {
+        format!("  curl -sH \"authorization: Bearer ${token}\" '{}'\n", format_args!("http://{address}/v1/{path}"))
     };
-    let organisation = format!(r#""organisation":"{DEMO_ORGANISATION}""#);
-    let list = |more: &str| format!("{{{organisation}{more}}}");
+    let here = |rest: &str| format!("organisations/{DEMO_ORGANISATION}/{rest}");
     let mut text = format!(
-        "\ngevinst dev: gRPC and gRPC-Web on http://{address}, probes and metrics on http://{}\n\n\
+        "\ngevinst dev: gRPC, gRPC-Web and HTTP on http://{address}, probes and metrics on http://{}\n\
+         Read and try the API in a browser: http://{address}/docs\n\n\
          Tokens for three people (12 hours; more with: gevinst token --role …):\n\n",
         server.admin_address
     );
@@ -135,12 +132,12 @@ fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
         let token = issuer.token(role.name(), DEMO_ORGANISATION, &[role])?;
         text += &format!("  export {name}={token}\n");
     }
-    text += "\nFive calls to try (npx fetches the public client `buf`; any gRPC client will do):\n\n";
-    text += &call("OFFICE", "OrganisationService/ListOrganisations", "{}");
-    text += &call("OFFICE", "ProjectService/ListProjects", &list(r#","filter":"stage = IDEA","orderBy":"title""#));
-    text += &call("OFFICE", "GateService/GetGateModel", &list(""));
-    text += &call("STEERING", "BenefitService/ListBenefits", &list(r#","pageSize":3"#));
-    text += &call("AUDITOR", "AuditService/ListAuditEntries", &list(r#","pageSize":3"#));
+    text += "\nFive calls to try:\n\n";
+    text += &call("OFFICE", "organisations");
+    text += &call("OFFICE", &here("projects?filter=stage+%3D+IDEA&orderBy=title"));
+    text += &call("OFFICE", &here("gate-model"));
+    text += &call("STEERING", &here("benefits?pageSize=3"));
+    text += &call("AUDITOR", &here("audit-entries?pageSize=3"));
     text += "\nCtrl-C stops everything.";
     Ok(text)
 }
