@@ -180,6 +180,55 @@ async fn decision_traced_from_the_caller_to_its_statements_and_flushed_at_sigter
     assert_eq!(command.attribute("audit.reason"), "DECIDER_IS_SUBMITTER");
 }
 
+#[tokio::test]
+async fn http_call_traced_by_its_route_and_never_by_what_callers_wrote() {
+    let receiver = Receiver::start().await;
+    let process = Serving::with(&[("GEVINST_OTLP_ENDPOINT", &receiver.endpoint)]).await;
+    let world = World::behind(&process).await;
+    let project = world.project().await;
+    let token = world.token("office", &[Role::PortfolioOffice]);
+    let client = reqwest::Client::new();
+    let mut traces = Vec::new();
+    let paths = [
+        format!("projects/{}?pageToken=hemmelig", project.id),
+        format!("projects/{}", project.id),
+        "projects/010190-1234".to_owned(),
+        "Anne%20Bach".to_owned(),
+    ];
+    for (number, path) in paths.iter().enumerate() {
+        let trace = format!("{:032x}", number + 1);
+        let url = format!("http://{}/v1/organisations/{}/{path}", world.address, world.id());
+        let traceparent = format!("00-{trace}-{}-01", CALLER.1);
+        client.get(url).bearer_auth(&token).header("traceparent", traceparent).send().await.unwrap();
+        traces.push(trace);
+    }
+    process.stop().await;
+    let spans = receiver.spans().await;
+    let call = |number: usize| {
+        let of_it = |span: &&Span| span.fact("Trace ID") == traces[number] && span.fact("Kind") == "SPAN_KIND_SERVER";
+        spans.iter().find(of_it).unwrap_or_else(|| panic!("{spans:#?}"))
+    };
+    let route = "/v1/organisations/{organisation}/projects/{project}";
+    for (number, status, rpc) in [(0, "400", "INVALID_ARGUMENT"), (1, "200", "OK"), (2, "400", "INVALID_ARGUMENT")] {
+        let call = call(number);
+        assert_eq!((call.fact("Name"), call.fact("Parent ID")), (format!("GET {route}").as_str(), CALLER.1));
+        assert_eq!((call.attribute("http.route"), call.attribute("http.request.method")), (route, "GET"));
+        assert_eq!((call.attribute("http.response.status_code"), call.attribute("url.scheme")), (status, "http"));
+        assert_eq!(call.attribute("rpc.method"), "gevinst.v1.ProjectService/GetProject");
+        assert_eq!(call.attribute("rpc.response.status_code"), rpc);
+        assert!(!call.attributes.contains_key("rpc.system.name"));
+    }
+    assert_eq!(call(1).attribute("url.path"), format!("/v1/organisations/{}/projects/{}", world.id(), project.id));
+    assert_eq!(call(2).attribute("url.path"), route, "a path that may name somebody is not told");
+    let nothing = call(3);
+    assert_eq!((nothing.fact("Name"), nothing.attribute("http.response.status_code")), ("GET", "404"));
+    assert_eq!(nothing.fact("Status code"), "STATUS_CODE_UNSET");
+    let told = format!("{spans:?}");
+    for secret in ["hemmelig", "010190", "Anne", &token] {
+        assert!(!told.contains(secret), "{secret} is in the spans");
+    }
+}
+
 /// Serves a call and ends in time, whatever becomes of its traces.
 async fn serves_and_stops(endpoint: String) {
     let process = Serving::with(&[("GEVINST_OTLP_ENDPOINT", &endpoint)]).await;

@@ -5,5 +5,7 @@
 mod behaviour;
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/fuzz.rs"]
+mod fuzz;
 #[path = "it/harness.rs"]
 mod harness;
