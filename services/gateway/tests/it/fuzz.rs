@@ -4,6 +4,7 @@
 //! Some thousand inputs by default; `GEVINST_TEST_LONG=1` runs ten million, in release (`tests/run --long`).
 
 use std::{
+    io::Write,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Instant,
@@ -240,12 +241,11 @@ fn paths() -> impl Strategy<Value = String> {
     let query = prop_oneof![3 => Just(Vec::new()), 1 => vec(pair, 0..3)].prop_map(|pairs| {
         pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     });
-    let raw = (path, query, any::<bool>()).prop_map(|(path, query, escape)| {
+    (path, query, any::<bool>()).prop_map(|(path, query, escape)| {
         let text = if query.is_empty() { path } else { format!("{path}?{query}") };
         let fit = |c: char| c.is_ascii_graphic() && !"\"<>\\^`{|}#".contains(c);
         text.chars().map(|c| if fit(c) && !(escape && c == '%') { c.to_string() } else { percent(c) }).collect()
-    });
-    raw
+    })
 }
 
 fn percent(c: char) -> String {
@@ -313,6 +313,11 @@ fn has_odd_wrapper(answer: &Value) -> bool {
     }
 }
 
+/// A line that is shown whatever the test says.
+fn tell(line: &str) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
 /// The most memory that this process has held, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -340,8 +345,8 @@ fn fuzzed_requests_never_break_the_gateway() {
                 let gateway = gateway();
                 let result = runner.run(&inputs(), |input| {
                     let count = sent.fetch_add(u64::from(runtime.block_on(check(&gateway, input))?), Ordering::Relaxed);
-                    if count > 0 && count % 1_000_000 == 0 {
-                        println!("fuzz: {count} inputs, {:?}", began.elapsed());
+                    if count > 0 && count.is_multiple_of(1_000_000) {
+                        tell(&format!("fuzz: {count} inputs, {:?}", began.elapsed()));
                     }
                     Ok(())
                 });
@@ -350,7 +355,7 @@ fn fuzzed_requests_never_break_the_gateway() {
         }
     });
     let (sent, peak) = (sent.into_inner(), peak_memory());
-    println!("fuzz: {sent} inputs in {:?}, at most {} MiB of memory", began.elapsed(), peak >> 20);
+    tell(&format!("fuzz: {sent} inputs in {:?}, at most {} MiB of memory", began.elapsed(), peak >> 20));
     assert!(sent > u64::from(cases) * u64::from(threads) * 9 / 10, "only {sent} were requests at all");
     assert!(peak < 512 << 20, "{peak} bytes");
 }
