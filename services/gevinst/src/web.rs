@@ -7,6 +7,7 @@ use axum::{
     extract::Request,
     middleware::{Next, from_fn},
     response::Response,
+    routing::get,
 };
 use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
@@ -43,7 +44,7 @@ pub fn routes(calls: Routes) -> Result<Router, String> {
     let compress = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
-    let routes = gateway.layer(from_fn(end_span)).layer(compress);
+    let routes = gateway.layer(from_fn(end_span)).merge(pages()).layer(compress);
     // OWASP's for an API; a page that needs other values sets its own.
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
@@ -56,6 +57,24 @@ pub fn routes(calls: Routes) -> Result<Router, String> {
     Ok(headers.into_iter().fold(routes, |routes, (name, value)| {
         routes.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
     }))
+}
+
+/// The API's documentation for people, from files in the binary: nothing is fetched from anywhere else. `docs/` says where
+/// they come from.
+fn pages() -> Router {
+    // The page talks to this service alone. Its reader's component writes styles into its elements.
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    let page = |kind: &'static str, text: &'static str| {
+        get(async move || ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)], text))
+    };
+    // Another version of the binary has other files under the same names: browsers ask again.
+    let script = |text| page("text/javascript; charset=utf-8", text);
+    Router::new()
+        .route("/docs", page("text/html; charset=utf-8", include_str!("../docs/index.html")))
+        .route("/docs/docs.css", page("text/css; charset=utf-8", include_str!("../docs/docs.css")))
+        .route("/docs/docs.js", script(include_str!("../docs/docs.js")))
+        .route("/docs/openapi-explorer.min.js", script(include_str!("../docs/openapi-explorer.min.js")))
 }
 
 /// What the contract does not say of itself.
