@@ -29,6 +29,11 @@ install_missing() {
             missing=npm
         fi
         ;;
+    browser)
+        # What reads and tries the API's page.
+        packages=(chromium)
+        command -v chromium >/dev/null || missing=chromium
+        ;;
     receiver)
         # The trace receiver of the tests links to Python's library, which Python itself does not need.
         local library

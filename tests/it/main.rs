@@ -15,6 +15,7 @@ mod chaos;
 mod cli;
 mod clients;
 mod coverage;
+mod docs;
 mod errors;
 mod gates;
 mod http;

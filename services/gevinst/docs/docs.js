@@ -9,7 +9,7 @@
   var sheet = new CSSStyleSheet();
   sheet.replaceSync(
     'main a[href] { text-decoration: underline; }' +
-    '.m-btn.primary:hover, .m-btn.primary:focus-visible { color: #fff; background-color: #0f3146; border-color: #0f3146; }' +
+    '.nav-bar-path > span[style*="opacity"] { filter: none !important; text-decoration: line-through; }' +
     ':focus-visible { outline: 2px solid #1a5c94 !important; outline-offset: 1px; }' +
     '@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }'
   );
@@ -29,15 +29,28 @@
     label('select[data-pname]', function (el) { return el.dataset.pname; });
     label('input.api-key-input', function () { return 'Bearer token'; });
     label('#nav-bar-search', function () { return 'Filter operations'; });
+    // Narrow windows (and high zoom) show headers which open on a click only.
+    root.querySelectorAll('.endpoint-head').forEach(function (el) {
+      if (el.tabIndex !== 0) el.tabIndex = 0;
+      if (!el.hasAttribute('role')) el.setAttribute('role', 'button');
+      var open = String(el.classList.contains('expanded'));
+      if (el.getAttribute('aria-expanded') !== open) el.setAttribute('aria-expanded', open);
+    });
     label('textarea.request-body-param-user-input', function () { return 'Request body'; });
   }
-  new MutationObserver(improve).observe(root, { childList: true, subtree: true });
+  new MutationObserver(improve).observe(root, { childList: true, subtree: true, attributeFilter: ['class'] });
+  root.addEventListener('keydown', function (event) {
+    if (event.key !== 'Enter' && event.key !== ' ') return;
+    if (!event.target.matches('.endpoint-head')) return;
+    event.preventDefault();
+    event.target.click();
+  });
   improve();
 
   explorer.addEventListener('spec-loaded', function (event) {
     var info = event.detail && event.detail.info;
     if (!info || !info.title) return;
     document.title = info.title + ' - API reference';
-    explorer.querySelector('[slot="nav-header"]').textContent = info.title;
+    document.querySelector('.docs-header h1').textContent = info.title + ' reference';
   });
 })();
