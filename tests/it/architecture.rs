@@ -73,6 +73,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "projects/grpc.rs",
         "server.rs",
         "web.rs",
+        "web/pages.rs",
     ];
     assert_eq!(naming(&sources("services/gevinst/src"), &words), allowed);
 }

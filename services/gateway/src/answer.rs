@@ -2,16 +2,17 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::{body::Body, response::Response};
+use axum::body::Body;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, response::Parts};
 use http_body_util::BodyExt;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, SerializeOptions};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::{
+    call::append,
     resources::{self, Asked},
     rules::Binding,
     status::Failure,
@@ -29,27 +30,38 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// What the caller likes best of what there is; lines, if they do not say.
+    /// What the caller likes best, by the weights of RFC 9110; of equals the one that is named most closely, and lines
+    /// before events before an array. Lines, too, for callers who like nothing that there is.
     pub fn of(headers: &HeaderMap) -> Self {
-        let known = |essence: &str| match essence {
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/*" | "*/*" => {
-                Some(Self::Lines)
-            }
-            "text/event-stream" | "text/*" => Some(Self::Events),
-            "application/json" => Some(Self::Array),
-            _ => None,
+        let ranges: Vec<Range> = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(Range::read)
+            .collect();
+        let liked = |layout: Self| {
+            let known = layout.types();
+            let closest = ranges.iter().filter_map(|range| Some((range.closeness(known)?, range.weight)));
+            // The closest range says how much the type is liked, whatever wider ones say.
+            closest.max_by(|one, other| one.0.cmp(&other.0)).map(|(closeness, weight)| (weight, closeness))
         };
-        let mut best = (Self::Lines, 0.0);
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in values.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let layout = known(&parts.next().unwrap_or_default().to_ascii_lowercase());
-            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-            if let Some(layout) = layout.filter(|_| weight > best.1) {
-                best = (layout, weight);
+        let mut best = (Self::Lines, (0, 0));
+        for layout in [Self::Lines, Self::Events, Self::Array] {
+            if let Some(liked) = liked(layout).filter(|liked| liked.0 > 0 && *liked > best.1) {
+                best = (layout, liked);
             }
         }
         best.0
+    }
+
+    /// The media types by which it is asked for.
+    fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Lines => &["application/x-ndjson", "application/ndjson", "application/jsonl"],
+            Self::Events => &["text/event-stream"],
+            Self::Array => &["application/json"],
+        }
     }
 
     fn content_type(self) -> HeaderValue {
@@ -81,6 +93,34 @@ impl Layout {
         match self {
             Self::Array => Some(Bytes::from_static(if empty { b"[]" } else { b"]" })),
             Self::Lines | Self::Events => None,
+        }
+    }
+}
+
+/// One entry of `Accept`.
+struct Range {
+    essence: String,
+    /// In thousandths.
+    weight: u32,
+}
+
+impl Range {
+    fn read(text: &str) -> Self {
+        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let essence = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.trim().parse::<f32>().ok()).unwrap_or(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+        let weight = (weight.clamp(0.0, 1.0) * 1000.0) as u32;
+        Self { essence, weight }
+    }
+
+    /// How closely it names one of these types: 3 by name, 2 by kind, 1 as anything.
+    fn closeness(&self, types: &[&str]) -> Option<u32> {
+        let kind = types.first()?.split('/').next()?;
+        match self.essence.as_str() {
+            "*/*" => Some(1),
+            essence if essence.strip_suffix("/*") == Some(kind) => Some(2),
+            essence => types.contains(&essence).then_some(3),
         }
     }
 }
@@ -130,10 +170,17 @@ impl Frames {
 
 /// A message as JSON: the whole, or the field that is its body.
 fn write(binding: &Binding, message: &DynamicMessage) -> Result<Vec<u8>, Status> {
-    let unwritable = |error: serde_json::Error| Status::internal(format!("the answer has no JSON form: {error}"));
-    let Some(field) = &binding.response_body else { return serde_json::to_vec(message).map_err(unwritable) };
-    let value = write_field(field, message).map_err(unwritable)?;
-    serde_json::to_vec(&value).map_err(unwritable)
+    let written = match &binding.response_body {
+        None => serde_json::to_vec(message),
+        Some(field) => write_field(field, message).and_then(|value| serde_json::to_vec(&value)),
+    };
+    // What has no JSON form (an Any of a type nobody here knows, a time beyond year 9999) is the service's to mend.
+    written.map_err(|error| unwritten(binding, &error))
+}
+
+fn unwritten(binding: &Binding, error: &dyn std::fmt::Display) -> Status {
+    tracing::error!(method = binding.method.full_name(), %error, "the answer has no JSON form");
+    Status::internal("The answer has no JSON form.")
 }
 
 fn write_field(field: &FieldDescriptor, message: &DynamicMessage) -> Result<serde_json::Value, serde_json::Error> {
@@ -151,51 +198,57 @@ fn write_field(field: &FieldDescriptor, message: &DynamicMessage) -> Result<serd
 }
 
 fn read(binding: &Binding, bytes: Bytes) -> Result<DynamicMessage, Status> {
-    DynamicMessage::decode(binding.method.output(), bytes)
-        .map_err(|error| Status::internal(format!("the answer cannot be decoded: {error}")))
+    DynamicMessage::decode(binding.method.output(), bytes).map_err(|error| unwritten(binding, &error))
 }
 
-/// The answer of a unary call.
-pub async fn unary(binding: &Binding, asked: &Asked, answer: http::Response<Body>) -> Result<Response, Status> {
-    let (mut parts, body) = answer.into_parts();
+/// The body of a unary call's answer. `parts` become HTTP's, also when the call turns out to have failed.
+pub async fn unary(binding: &Binding, asked: &Asked, parts: &mut Parts, body: Body) -> Result<Body, Status> {
     let mut frames = Frames::new(body);
-    let message = frames.next().await?.ok_or_else(|| Status::internal("the call ended without an answer"))?;
-    while frames.next().await?.is_some() {}
-    let message = read(binding, message)?;
+    let read_all = async {
+        let message = frames.next().await?.ok_or_else(|| Status::internal("The call ended without an answer."))?;
+        while frames.next().await?.is_some() {}
+        Ok(message)
+    };
+    let message: Result<Bytes, Status> = read_all.await;
+    parts.headers = plain_headers(std::mem::take(&mut parts.headers));
+    append(&mut parts.headers, plain_headers(frames.trailers));
+    let message = read(binding, message?)?;
     let told = resources::tell(&binding.conventions, asked, &message);
-    let body = if told.http == StatusCode::NOT_MODIFIED { Vec::new() } else { write(binding, &message)? };
-    let mut headers = plain_headers(parts.headers);
-    headers.extend(plain_headers(frames.trailers));
-    if told.http != StatusCode::NOT_MODIFIED {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    headers.extend(told.headers);
+    let is_known = told.http == StatusCode::NOT_MODIFIED;
+    let body = match is_known {
+        // Of no known length: a 304 that told one would say that the resource is empty.
+        true => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+        false => Body::from(write(binding, &message)?),
+    };
     parts.status = told.http;
-    parts.version = http::Version::default();
-    parts.headers = headers;
-    Ok(Response::from_parts(parts, Body::from(body)))
+    parts.version = Version::default();
+    if !is_known {
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    parts.headers.extend(told.headers);
+    Ok(body)
 }
 
-/// The answer of a server stream. A call that fails before its first message fails as a unary one does.
+/// The body of a server stream's answer. A call that fails before its first message fails as a unary one does.
 pub async fn streamed(
     binding: Arc<Binding>,
     layout: Layout,
     deadline: Instant,
     pool: DescriptorPool,
-    answer: http::Response<Body>,
-) -> Result<Response, Status> {
-    let (mut parts, body) = answer.into_parts();
+    parts: &mut Parts,
+    body: Body,
+) -> Result<Body, Status> {
     let mut frames = Frames::new(body);
+    parts.headers = plain_headers(std::mem::take(&mut parts.headers));
     let first = frames.next().await?;
-    let mut headers = plain_headers(parts.headers);
-    headers.insert(header::CONTENT_TYPE, layout.content_type());
+    parts.headers.insert(header::CONTENT_TYPE, layout.content_type());
+    parts.headers.append(header::VARY, HeaderValue::from_static("accept"));
     if layout == Layout::Events {
         // Proxies hold answers back to make them larger.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        parts.headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     }
-    parts.headers = headers;
-    parts.version = http::Version::default();
+    parts.version = Version::default();
     let body = stream::unfold(Some((frames, Some(first), true)), move |state| {
         let (binding, pool) = (binding.clone(), pool.clone());
         async move {
@@ -221,7 +274,7 @@ pub async fn streamed(
             }
         }
     });
-    Ok(Response::from_parts(parts, Body::from_stream(body.map(Ok::<_, Infallible>))))
+    Ok(Body::from_stream(body.map(Ok::<_, Infallible>)))
 }
 
 /// The headers of a gRPC answer that say something over HTTP.

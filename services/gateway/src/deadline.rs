@@ -10,7 +10,8 @@ use crate::json::Violation;
 pub fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Violation> {
     let read = |name: &str, read: fn(&str) -> Option<Duration>, form: &str| {
         let Some(value) = headers.get(name) else { return Ok(None) };
-        let duration = value.to_str().ok().and_then(|text| read(text.trim()));
+        // In no time nothing can be answered.
+        let duration = value.to_str().ok().and_then(|text| read(text.trim())).filter(|time| !time.is_zero());
         duration.map(Some).ok_or_else(|| Violation::new(format!("must be {form}")).within(name))
     };
     let grpc = read("grpc-timeout", grpc, "up to eight digits and one of H, M, S, m, u, n, as in 1500m")?;
@@ -19,7 +20,8 @@ pub fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Violation> {
     Ok(grpc.into_iter().chain(plain).min())
 }
 
-fn grpc(text: &str) -> Option<Duration> {
+/// Reads a `grpc-timeout`: up to eight digits and a unit.
+pub fn grpc(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -50,11 +52,14 @@ fn plain(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
 }
 
-/// The header that tells the service.
+/// The header that tells the service: in the finest unit that eight digits hold, rounded up.
 pub fn header(timeout: Duration) -> HeaderValue {
-    let text = match timeout.as_millis() {
-        millis @ 0..=99_999_999 => format!("{millis}m"),
-        millis => format!("{}S", (millis / 1000).min(99_999_999)),
+    let text = match timeout.as_nanos().div_ceil(1000) {
+        micros @ 0..=99_999_999 => format!("{micros}u"),
+        micros => match micros.div_ceil(1000) {
+            millis @ 0..=99_999_999 => format!("{millis}m"),
+            millis => format!("{}S", millis.div_ceil(1000).min(99_999_999)),
+        },
     };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("99999999S"))
 }

@@ -4,7 +4,7 @@
 //! the last of two equal keys win, takes `"inf"`, `"+5"` and integers beyond 64 bits, refuses `"1e5"`, and does not say
 //! where in the message an error is.
 
-use std::{collections::HashMap, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use base64::{
     Engine, alphabet,
@@ -37,8 +37,17 @@ impl Violation {
     pub fn within(mut self, name: &str) -> Self {
         let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
         self.field.insert_str(0, separator);
-        self.field.insert_str(0, name);
+        self.field.insert_str(0, &shortened(name));
         self
+    }
+}
+
+/// As much of what a caller wrote as an error repeats: details travel in headers.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -120,7 +129,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
+                return Err(A::Error::custom(format_args!("the key {:?} stands twice", shortened(&key))));
             }
             let value = map.next_value_seed(Strict { depth })?;
             object.insert(key, value);
@@ -257,11 +266,12 @@ fn scalar(kind: &Kind, json: Json) -> Result<Value, Violation> {
         Kind::Double => Value::F64(float(&json)?),
         Kind::Float => {
             let float = float(&json)?;
-            if float.is_finite() && float.abs() > f64::from(f32::MAX) {
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is what a float does")]
+            let narrow = float as f32;
+            if float.is_finite() && narrow.is_infinite() {
                 return Err(expected("a number that fits 32 bits", &json));
             }
-            #[expect(clippy::cast_possible_truncation, reason = "in range; rounding is what a float does")]
-            Value::F32(float as f32)
+            Value::F32(narrow)
         }
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
             Value::I32(narrow(integer(&json, i32::MIN.into(), i32::MAX.into())?)?)
@@ -377,7 +387,7 @@ fn any(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, Vio
     let inner = descriptor
         .parent_pool()
         .get_message_by_name(name)
-        .ok_or_else(|| Violation::new(format!("{name:?} is no known message type")).within("@type"))?;
+        .ok_or_else(|| Violation::new(format!("{:?} is no known message type", shortened(name))).within("@type"))?;
     let inner = if is_well_known(&inner) {
         let value = object.remove("value").ok_or_else(|| Violation::new("is missing").within("value"))?;
         if let Some(key) = object.keys().next() {

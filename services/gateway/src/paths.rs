@@ -181,12 +181,12 @@ pub fn unescape(text: &str, keep_slash: bool, bytes: &mut Vec<u8>) -> Result<(),
         bytes.extend(percent_decode_str(text));
         return Ok(());
     }
-    let mut rest = text;
-    while let Some(at) = rest.find("%2F").into_iter().chain(rest.find("%2f")).min() {
-        bytes.extend(percent_decode_str(&rest[..at]));
-        bytes.extend_from_slice(&rest.as_bytes()[at..at + 3]);
-        rest = &rest[at + 3..];
+    let mut done = 0;
+    for (at, _) in text.match_indices('%').filter(|(at, _)| text[*at..*at + 3].eq_ignore_ascii_case("%2f")) {
+        bytes.extend(percent_decode_str(&text[done..at]));
+        bytes.extend_from_slice(&text.as_bytes()[at..at + 3]);
+        done = at + 3;
     }
-    bytes.extend(percent_decode_str(rest));
+    bytes.extend(percent_decode_str(&text[done..]));
     Ok(())
 }

@@ -60,7 +60,7 @@ fn set(
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let descriptor = prost_reflect::ReflectMessage::descriptor(message);
     let field = json::field(&descriptor, name)
-        .ok_or_else(|| Violation::new(format!("{} has no field {name}", descriptor.name())))?;
+        .ok_or_else(|| Violation::new(format!("{} has no field {}", descriptor.name(), json::shortened(name))))?;
     if taken == Some(&field) {
         return Err(Violation::new("comes in the body"));
     }

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    json::{self, Violation},
+    json::{self, Violation, shortened},
     paths, query, resources,
     rules::{Binding, Body, Variable},
 };
@@ -67,7 +67,7 @@ pub struct Parts {
 pub struct Limits {
     /// In bytes.
     pub size: usize,
-    /// From the first byte to the last.
+    /// From when the handler asks for it to its last byte.
     pub time: Duration,
 }
 
@@ -162,23 +162,29 @@ async fn read_body(binding: &Binding, headers: &HeaderMap, body: HttpBody, limit
     if announced.exact() == Some(0) {
         return Ok(Bytes::new());
     }
+    let takes_none = matches!(binding.body, Body::None);
+    let refuse_any = || Refusal::from(Violation::new("takes no body: leave it out"));
+    if takes_none && announced.lower() > 0 {
+        return Err(refuse_any());
+    }
     if usize::try_from(announced.lower()).is_ok_and(|lower| lower > limits.size) {
         return Err(refuse_large());
     }
     // Before the body is read: what is refused costs nothing to send.
     let unreadable = unsupported(headers);
-    let limit = if matches!(binding.body, Body::None) || unreadable.is_some() { 0 } else { limits.size };
+    let limit = if takes_none || unreadable.is_some() { 0 } else { limits.size };
     let read = tokio::time::timeout(limits.time, Limited::new(body, limit).collect());
     let body = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             return Err(match unreadable {
-                _ if matches!(binding.body, Body::None) => Violation::new("takes no body: leave it out").into(),
+                _ if takes_none => refuse_any(),
                 Some(why) => Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
                 None => refuse_large(),
             });
         }
         Ok(Err(_)) => return Err(Violation::new("broke off in its body").into()),
+        Err(_) if takes_none => return Err(refuse_any()),
         Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive.")),
     };
     Ok(body)
@@ -189,7 +195,7 @@ fn unsupported(headers: &HeaderMap) -> Option<String> {
     let text =
         |name: HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
     if let Some(encoding) = text(header::CONTENT_ENCODING).filter(|encoding| encoding != "identity") {
-        return Some(format!("The body is encoded as {encoding}: send it as it is."));
+        return Some(format!("The body is encoded as {}: send it as it is.", shortened(&encoding)));
     }
     let kind = text(header::CONTENT_TYPE)?;
     let mut parts = kind.split(';').map(str::trim);
@@ -198,7 +204,7 @@ fn unsupported(headers: &HeaderMap) -> Option<String> {
     let is_utf8 = parts
         .filter_map(|parameter| parameter.strip_prefix("charset="))
         .all(|charset| ["utf-8", "utf8"].contains(&charset.trim_matches('"')));
-    (!is_json || !is_utf8).then(|| format!("The body is {kind}: send application/json in UTF-8."))
+    (!is_json || !is_utf8).then(|| format!("The body is {}: send application/json in UTF-8.", shortened(&kind)))
 }
 
 /// How deep the brackets of a JSON document go, at most: those in strings count too.
@@ -216,7 +222,8 @@ fn nest(json: &[u8]) -> usize {
     most
 }
 
-/// The headers that reach the handler as metadata: all but those that are about this connection and this body.
+/// The headers that reach the handler as metadata: all but those that are about this connection and this body, and the
+/// deadlines, which are told anew.
 pub fn metadata(headers: &HeaderMap) -> HeaderMap {
     const OURS: [&str; 17] = [
         "accept-encoding",
@@ -237,9 +244,16 @@ pub fn metadata(headers: &HeaderMap) -> HeaderMap {
         "upgrade",
         "x-request-timeout",
     ];
+    // A connection may have more headers of its own, which it names (RFC 9110, 7.6.1).
+    let named: Vec<&str> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .collect();
     let mut metadata = HeaderMap::with_capacity(headers.len() + 3);
     for (name, value) in headers {
-        if OURS.binary_search(&name.as_str()).is_err() {
+        if !OURS.contains(&name.as_str()) && !named.iter().any(|named| named.eq_ignore_ascii_case(name.as_str())) {
             metadata.append(name, value.clone());
         }
     }

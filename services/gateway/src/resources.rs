@@ -2,13 +2,21 @@
 //! read and the `If-Match` of what is changed (AIP-154), and a POST to a collection answers 201 with the `Location` of
 //! the member it made (AIP-133).
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, Value,
+};
+use prost_types::method_options::IdempotencyLevel;
 
 use crate::{
+    answer::Layout,
     json::Violation,
     rules::{Binding, Segment},
 };
+
+/// What a segment of a path cannot hold as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a binding says of its resource; nothing where the conventions are off.
 #[derive(Default)]
@@ -19,6 +27,8 @@ pub struct Conventions {
     pub etag: Option<FieldDescriptor>,
     /// The answer's resource.
     pub resource: Option<FieldDescriptor>,
+    /// Whether it only reads: a GET.
+    pub reads: bool,
     /// Whether it makes a new member of a collection.
     pub creates: bool,
     /// Whether that member can be read at its id below the collection.
@@ -34,20 +44,28 @@ impl Conventions {
         });
         let creates = binding.http_method == Some(Method::POST)
             && binding.verb.is_none()
+            && has_side_effects(&binding.method)
+            && resource.is_some()
             && matches!(binding.segments.last(), Some(Segment::Literal(_)));
         let member: Vec<Segment> = binding.segments.iter().cloned().chain([Segment::Single]).collect();
         let located = creates
-            && resource.is_some()
             && all.iter().any(|other| {
                 other.http_method == Some(Method::GET) && other.verb.is_none() && other.segments == member
             });
-        Self { on: true, etag: text_field(&binding.method.input(), "etag"), resource, creates, located }
+        let reads = binding.http_method == Some(Method::GET);
+        Self { on: true, reads, etag: text_field(&binding.method.input(), "etag"), resource, creates, located }
     }
 
     fn resource_of(&self, answer: &DynamicMessage) -> Option<DynamicMessage> {
         let field = self.resource.as_ref().filter(|field| answer.has_field(field))?;
         answer.get_field(field).as_message().cloned()
     }
+}
+
+/// Whether a call may change something; the contract marks what does not.
+pub fn has_side_effects(method: &MethodDescriptor) -> bool {
+    let options = method.method_descriptor_proto().options.as_ref();
+    options.is_none_or(|options| options.idempotency_level() != IdempotencyLevel::NoSideEffects)
 }
 
 fn text_field(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
@@ -60,11 +78,25 @@ pub fn read_conditions(
     headers: &HeaderMap,
     message: &mut DynamicMessage,
 ) -> Result<(), Violation> {
-    let Some(condition) = headers.get(header::IF_MATCH).filter(|_| conventions.on) else { return Ok(()) };
+    if !conventions.on {
+        return Ok(());
+    }
+    if !conventions.reads {
+        for name in [header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE] {
+            if headers.contains_key(&name) {
+                return Err(Violation::new("has no meaning here: leave it out").within(name.as_str()));
+            }
+        }
+    }
+    let mut conditions = headers.get_all(header::IF_MATCH).iter();
+    let Some(condition) = conditions.next() else { return Ok(()) };
     let name = "if-match";
     let Some(field) = &conventions.etag else {
         return Err(Violation::new("has no meaning here: leave it out").within(name));
     };
+    if conditions.next().is_some() {
+        return Err(Violation::new("stands twice").within(name));
+    }
     let tag = condition.to_str().ok().and_then(tag);
     let tag = tag.ok_or_else(|| Violation::new("must be the one ETag that was read, in its quotes").within(name))?;
     let sent = message.get_field(field).as_str().unwrap_or_default().to_owned();
@@ -107,7 +139,8 @@ pub fn tell(conventions: &Conventions, asked: &Asked, answer: &DynamicMessage) -
     if asked.validate_only {
         return told;
     }
-    if let Some(etag) = text("etag").and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok()) {
+    let etag = text("etag").filter(|etag| !etag.contains(['"', ',']));
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok()) {
         let known = |condition: &HeaderValue| {
             let condition = condition.to_str().unwrap_or_default();
             condition.trim() == "*" || condition.split(',').filter_map(tag).any(|tag| etag == format!("\"{tag}\""))
@@ -119,7 +152,9 @@ pub fn tell(conventions: &Conventions, asked: &Asked, answer: &DynamicMessage) -
     }
     if conventions.creates {
         told.http = StatusCode::CREATED;
-        let location = text("id").filter(|_| conventions.located).map(|id| format!("{}/{id}", asked.path));
+        let location = text("id")
+            .filter(|_| conventions.located)
+            .map(|id| format!("{}/{}", asked.path, utf8_percent_encode(&id, ESCAPED)));
         if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
             told.headers.insert(header::LOCATION, location);
         }
@@ -128,7 +163,6 @@ pub fn tell(conventions: &Conventions, asked: &Asked, answer: &DynamicMessage) -
 }
 
 /// What of the request an answer depends on.
-#[derive(Default)]
 pub struct Asked {
     /// The raw path.
     pub path: String,
@@ -138,8 +172,24 @@ pub struct Asked {
     pub if_none_match: Vec<HeaderValue>,
     /// Whether it had an `If-Match`.
     pub if_match: bool,
-    /// Whether it asked to check only (AIP-163).
+    /// How a stream is to be laid out.
+    pub layout: Layout,
+    /// Whether it asked to check only (AIP-163): known once its message is read.
     pub validate_only: bool,
+}
+
+impl Asked {
+    /// Reads a request's head.
+    pub fn new(parts: &Parts) -> Self {
+        Self {
+            path: parts.uri.path().to_owned(),
+            is_get: [Method::GET, Method::HEAD].contains(&parts.method),
+            if_none_match: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
+            if_match: parts.headers.contains_key(header::IF_MATCH),
+            layout: Layout::of(&parts.headers),
+            validate_only: false,
+        }
+    }
 }
 
 /// Whether the request asks to check only.

@@ -8,6 +8,7 @@ mod messages;
 
 use std::{fmt, sync::Arc};
 
+use gevinst_gateway::code_name;
 use gevinst_proto::v1::ErrorReason;
 use http::HeaderMap;
 use sea_orm::{DbErr, RuntimeErr};
@@ -454,28 +455,6 @@ pub fn finish<B>(
         reason,
         ours: matches!(error.code(), Code::Internal | Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented),
     })
-}
-
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 fn named_fields(status: &Status) -> Option<Vec<(String, String)>> {

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use gevinst_gateway::Matched;
+use gevinst_gateway::{Matched, grpc_timeout};
 use gevinst_proto::{DESCRIPTOR_POOL, DESCRIPTOR_SET, v1};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prost::Message;
@@ -151,7 +151,7 @@ impl Server {
         });
         let calls = stack(routes.into_axum_router(), layers, verifier);
         // gRPC-Web and HTTP/JSON become gRPC outside the stack, so all three pass the same layers.
-        let http = web::routes(Routes::from(calls.clone()))?;
+        let http = web::routes(Routes::from(calls.clone())).await?;
         let grpc = Router::new().fallback_service(GrpcWebLayer::new().layer(calls));
         let port = Router::new().fallback(by_protocol).with_state(Protocols { grpc, http });
 
@@ -372,24 +372,6 @@ async fn deadline(State(layers): State<Arc<Layers>>, request: Request, next: Nex
     match tokio::time::timeout(allowed, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error::response(Error::DeadlineExceeded),
-    }
-}
-
-/// A `grpc-timeout`: up to eight digits and a unit.
-fn grpc_timeout(value: &str) -> Option<Duration> {
-    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
     }
 }
 

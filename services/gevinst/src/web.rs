@@ -1,17 +1,18 @@
 //! The port's HTTP side: the gateway over the same calls as gRPC, and what HTTP callers expect around it.
 
+mod pages;
+
 use std::time::Duration;
 
 use axum::{
     Router,
     extract::Request,
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, map_response},
     response::Response,
-    routing::get,
 };
 use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value as Json, json};
 use tonic::service::Routes;
 use tower_http::{
@@ -33,7 +34,7 @@ const COMPRESS_ABOVE: u16 = 1024;
 const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// HTTP's routes. `calls` are gRPC's, with everything that stands before them.
-pub fn routes(calls: Routes) -> Result<Router, String> {
+pub async fn routes(calls: Routes) -> Result<Router, String> {
     let options = Options {
         max_body: MAX_MESSAGE,
         body_time: BODY_TIME,
@@ -44,7 +45,9 @@ pub fn routes(calls: Routes) -> Result<Router, String> {
     let compress = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
-    let routes = gateway.layer(from_fn(end_span)).merge(pages()).layer(compress);
+    let pages = pages::routes(&gateway).await?;
+    let calls = gateway.layer(from_fn(end_span)).layer(compress).layer(map_response(weaken_etag));
+    let routes = pages.fallback_service(calls);
     // OWASP's for an API; a page that needs other values sets its own.
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
@@ -57,24 +60,6 @@ pub fn routes(calls: Routes) -> Result<Router, String> {
     Ok(headers.into_iter().fold(routes, |routes, (name, value)| {
         routes.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
     }))
-}
-
-/// The API's documentation for people, from files in the binary: nothing is fetched from anywhere else. `docs/` says where
-/// they come from.
-fn pages() -> Router {
-    // The page talks to this service alone. Its reader's component writes styles into its elements.
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    let page = |kind: &'static str, text: &'static str| {
-        get(async move || ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)], text))
-    };
-    // Another version of the binary has other files under the same names: browsers ask again.
-    let script = |text| page("text/javascript; charset=utf-8", text);
-    Router::new()
-        .route("/docs", page("text/html; charset=utf-8", include_str!("../docs/index.html")))
-        .route("/docs/docs.css", page("text/css; charset=utf-8", include_str!("../docs/docs.css")))
-        .route("/docs/docs.js", script(include_str!("../docs/docs.js")))
-        .route("/docs/openapi-explorer.min.js", script(include_str!("../docs/openapi-explorer.min.js")))
 }
 
 /// What the contract does not say of itself.
@@ -171,6 +156,17 @@ unset are left out. `validateOnly` checks everything and changes nothing.
 
 **Lists** take `filter` (AIP-160), `orderBy`, `pageSize` and the `pageToken` of the page before.";
 
+/// A compressed answer is another sequence of bytes than the one that a strong `ETag` names (RFC 9110, 8.8.1).
+async fn weaken_etag(mut response: Response) -> Response {
+    if response.headers().contains_key(header::CONTENT_ENCODING)
+        && let Some(etag) = response.headers().get(header::ETAG).filter(|etag| etag.as_bytes().starts_with(b"\""))
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", etag.as_bytes()].concat())
+    {
+        response.headers_mut().insert(header::ETAG, weak);
+    }
+    response
+}
+
 /// The call's span, until its answer has a status.
 #[derive(Clone)]
 pub struct CallSpan(pub Span);
@@ -186,11 +182,13 @@ async fn end_span(request: Request, next: Next) -> Response {
 
 /// A call's span by OpenTelemetry's conventions for HTTP servers. No query: it may hold anything.
 pub fn describe(span: &Span, matched: &Matched) {
-    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     // Names come from callers, and are kept: only those that everybody knows.
-    let method = if known.contains(&matched.method) { matched.method.as_str() } else { "_OTHER" };
-    span.record("http.request.method", method);
-    span.record("url.scheme", matched.uri.scheme_str().unwrap_or("http"));
+    let known = known.iter().find(|known| matched.method == **known);
+    let method = known.map_or("HTTP", |known| *known);
+    span.record("http.request.method", known.map_or("_OTHER", |known| *known));
+    // Callers write this too.
+    span.record("url.scheme", if matched.uri.scheme_str() == Some("https") { "https" } else { "http" });
     match &matched.template {
         Some(template) => {
             span.record("otel.name", format!("{method} {template}"));

@@ -258,7 +258,8 @@ async fn path_that_no_rule_fits_asks_the_layers_first() {
         assert_eq!((status, serde_json::from_str::<Json>(&body).unwrap()["status"].clone()), (404, json!("NOT_FOUND")));
     }
     let delete = || http::Request::delete("/v1/books/b1");
-    assert_eq!(gateway.answer(delete().body(Body::empty()).unwrap()).await.0, 401);
+    let (status, headers, _) = gateway.answer(delete().body(Body::empty()).unwrap()).await;
+    assert_eq!((status, headers.get("allow")), (401, None), "whom the layers refuse learns nothing of what is there");
     let (status, headers, body) =
         gateway.answer(delete().header("authorization", "me").body(Body::empty()).unwrap()).await;
     assert_eq!((status, headers["allow"].to_str().unwrap()), (405, "GET, HEAD, PATCH"));
@@ -289,13 +290,15 @@ async fn deadline_by_either_header_ends_the_call() {
             "{header:?}"
         );
         assert!(began.elapsed() >= Duration::from_millis(50) + GRACE / 2);
-        assert!(gateway.get("/v1/books/quick", &[header]).await.2.contains("\"50m\""));
+        assert!(gateway.get("/v1/books/quick", &[header]).await.2.contains("\"50000u\""));
     }
     let both = [("grpc-timeout", "1H"), ("x-request-timeout", "2")];
-    assert!(gateway.get("/v1/books/quick", &both).await.2.contains("\"2000m\""));
+    assert!(gateway.get("/v1/books/quick", &both).await.2.contains("\"2000000u\""));
     for header in [
         ("grpc-timeout", "5"),
         ("grpc-timeout", "123456789m"),
+        ("grpc-timeout", "0S"),
+        ("x-request-timeout", "0"),
         ("x-request-timeout", "soon"),
         ("x-request-timeout", "-1"),
     ] {
@@ -350,7 +353,7 @@ async fn hostile_queries_and_bodies_are_400_and_named() {
     for depth in [101, 200, 100_000] {
         let body = format!("{{\"title\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         let (status, _, body) = gateway.post("/v1/books", body).await;
-        assert!(status == 400 && body.contains("nested") || body.contains("recursion"), "{status} {body}");
+        assert!(status == 400 && (body.contains("nested") || body.contains("recursion")), "{status} {body}");
     }
     let (status, _, body) = gateway.post("/v1/books", r#"{"title":"\ud800"}"#).await;
     assert_eq!(status, 400, "{body}");
@@ -424,4 +427,163 @@ async fn resources_changed_if_match_carries_the_etag_and_stale_is_412() {
     )
     .unwrap();
     assert_eq!(gateway.get("/m/1", &[("if-match", "\"x\"")]).await.0, 400);
+}
+
+#[tokio::test]
+async fn layer_that_answers_in_its_own_form_is_not_overruled() {
+    async fn away(_: Request, _: Next) -> Response {
+        let response = http::Response::builder().status(429).header("retry-after", "7");
+        response.body(Body::from("later")).unwrap()
+    }
+    let layers = |routes: Router| routes.layer(axum::middleware::from_fn(away));
+    let gateway = Gateway::of(PROTO, titled(|_| Ok("t".into())), Options::default(), layers).unwrap();
+    for path in ["/v1/books/b1", "/v1/nothing"] {
+        let (status, headers, body) = gateway.get(path, &[]).await;
+        assert_eq!((status, headers["retry-after"].to_str().unwrap(), body.as_str()), (429, "7", "later"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_stands_twice_comes_back_twice_whatever_the_answer() {
+    let gateway = shelf(Arc::new(|_, request| {
+        Box::pin(async move {
+            if text(request.get_ref(), "book") == "gone" {
+                let mut status = Status::not_found("gone");
+                status.metadata_mut().append("link", "one".parse().unwrap());
+                status.metadata_mut().append("link", "two".parse().unwrap());
+                return Err(status);
+            }
+            let mut answer = once(book(request.get_ref(), "t"));
+            answer.metadata_mut().append("link", "one".parse().unwrap());
+            answer.metadata_mut().append("link", "two".parse().unwrap());
+            Ok(answer)
+        })
+    }));
+    for (path, expected) in [("/v1/books/b1", 200), ("/v1/books/gone", 404)] {
+        let (status, headers, _) = gateway.get(path, &[]).await;
+        let links: Vec<_> = headers.get_all("link").iter().map(|link| link.to_str().unwrap()).collect();
+        assert_eq!((status, links), (expected, vec!["one", "two"]));
+    }
+}
+
+#[tokio::test]
+async fn stream_that_fails_before_it_begins_keeps_the_metadata_of_its_answer() {
+    let gateway = shelf(Arc::new(|_, _| {
+        let failed = stream::iter([Err(Status::not_found("no such book"))]);
+        let mut answer = tonic::Response::new(Box::pin(failed) as _);
+        answer.metadata_mut().insert("x-request-id", "r1".parse().unwrap());
+        Box::pin(async { Ok(answer) })
+    }));
+    let (status, headers, _) = gateway.get("/v1/books/b1:watch", &[]).await;
+    assert_eq!((status, headers["x-request-id"].to_str().unwrap()), (404, "r1"));
+}
+
+/// A stream that goes on, and tells when its handler's side is dropped.
+fn endless() -> (Gateway, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let (dropped, told) = tokio::sync::mpsc::unbounded_channel();
+    struct Tell(tokio::sync::mpsc::UnboundedSender<()>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.send(()).ok();
+        }
+    }
+    let gateway = shelf(Arc::new(move |_, request| {
+        let (first, tell) = (book(request.get_ref(), "first"), Tell(dropped.clone()));
+        let answers = stream::once(async { Ok(first) }).chain(stream::pending()).map(move |answer| {
+            let _kept = &tell;
+            answer
+        });
+        Box::pin(async { Ok(tonic::Response::new(Box::pin(answers) as _)) })
+    }));
+    (gateway, told)
+}
+
+#[tokio::test]
+async fn stream_whose_caller_has_gone_is_dropped() {
+    let (gateway, mut dropped) = endless();
+    let mut body =
+        gateway.send(http::Request::get("/v1/books/b1:watch").body(Body::empty()).unwrap()).await.into_body();
+    body.frame().await.unwrap().unwrap();
+    assert!(dropped.try_recv().is_err());
+    drop(body);
+    assert_eq!(dropped.recv().await, Some(()));
+}
+
+#[tokio::test]
+async fn stream_beyond_its_deadline_ends_with_an_error_frame() {
+    let (gateway, mut dropped) = endless();
+    let (_, _, body) = gateway.get("/v1/books/b1:watch", &[("x-request-timeout", "50ms")]).await;
+    let last: Json = serde_json::from_str(body.lines().last().unwrap()).unwrap();
+    assert_eq!(last["error"]["status"], "DEADLINE_EXCEEDED", "{body}");
+    assert_eq!(dropped.recv().await, Some(()));
+}
+
+#[tokio::test]
+async fn accept_weighed_as_http_says() {
+    let gateway = streaming(vec![Ok("a")]);
+    let cases = [
+        ("application/json, text/plain, */*", "application/json"),
+        ("*/*, text/event-stream", "text/event-stream"),
+        ("application/x-ndjson;q=0, */*", "text/event-stream"),
+        ("application/json;Q=0.9, text/event-stream;q=0.5", "application/json"),
+        ("APPLICATION/JSON", "application/json"),
+        ("text/*;q=0.3, application/*;q=0.2", "text/event-stream"),
+        ("text/html", "application/x-ndjson"),
+        ("application/json;q=nonsense", "application/json"),
+    ];
+    for (accept, expected) in cases {
+        let (_, headers, _) = gateway.get("/v1/books/b1:watch", &[("accept", accept)]).await;
+        assert_eq!(headers["content-type"], expected, "{accept}");
+        assert_eq!(headers["vary"], "accept");
+    }
+}
+
+#[tokio::test]
+async fn header_that_the_connection_names_stays_with_it() {
+    let gateway = shelf(titled(|request| Ok(format!("{:?}", request.metadata().get("x-hop")))));
+    assert!(gateway.get("/v1/books/b1", &[("x-hop", "1")]).await.2.contains("Some"));
+    assert!(gateway.get("/v1/books/b1", &[("x-hop", "1"), ("connection", "close, X-Hop")]).await.2.contains("None"));
+}
+
+#[tokio::test]
+async fn error_repeats_little_of_what_was_sent() {
+    let gateway = shelf(titled(|_| Ok("t".into())));
+    let name = "a".repeat(400_000);
+    for body in [
+        format!("{{\"{name}\":1}}"),
+        format!("{{\"{name}\":1,\"{name}\":1}}"),
+        format!("{{\"title\":{{\"{name}\":1}}}}"),
+    ] {
+        let (status, _, answer) = gateway.post("/v1/books", body).await;
+        assert!(status == 400 && answer.len() < 2_000, "{status}, {} bytes", answer.len());
+    }
+    let (status, _, answer) = gateway.get(&format!("/v1/books/b1?{}=1", &name[..30_000]), &[]).await;
+    assert!(status == 400 && answer.len() < 2_000, "{status}, {} bytes", answer.len());
+    let (status, _, answer) = gateway.get(&format!("/{}", &name[..30_000]), &[]).await;
+    assert!(status == 404 && answer.len() < 2_000, "{status}, {} bytes", answer.len());
+}
+
+#[tokio::test]
+async fn method_without_a_body_waits_for_none() {
+    let gateway = shelf(titled(|_| Ok("t".into())));
+    let get = |body: Body| http::Request::get("/v1/books/b1").body(body).unwrap();
+    assert_eq!(gateway.answer(get(Body::from("{}"))).await.0, 400);
+    assert_eq!(gateway.answer(get(Body::from(vec![b' '; 2_000_000]))).await.0, 400);
+    assert_eq!(gateway.answer(get(Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()))).await.0, 200);
+}
+
+#[tokio::test]
+async fn resources_conditions_that_a_call_cannot_keep_are_refused() {
+    let gateway = Gateway::of(PROTO, titled(|_| Ok("t".into())), resources(), |routes| routes).unwrap();
+    for (name, value) in [("if-none-match", "*"), ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT")] {
+        let request = http::Request::post("/v1/books").header(name, value).body(Body::from("{}")).unwrap();
+        let (status, _, body) = gateway.answer(request).await;
+        assert!(status == 400 && body.contains(name), "{status} {body}");
+    }
+    let twice = http::Request::patch("/v1/books/b1").header("if-match", "\"e1\"").header("if-match", "\"e2\"");
+    assert_eq!(gateway.answer(twice.body(Body::from("{}")).unwrap()).await.0, 400);
+    // A HEAD that is answered 304 has no length to tell.
+    let head = http::Request::head("/v1/books/b1").header("if-none-match", "\"e1\"").body(Body::empty()).unwrap();
+    let (status, headers, _) = gateway.answer(head).await;
+    assert_eq!((status, headers.get("content-length")), (304, None));
 }
