@@ -158,9 +158,14 @@ impl Program {
         self.stderr.read()
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Sends it a signal: `TERM`, `INT`, `KILL`.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap().success());
     }
 
@@ -169,6 +174,7 @@ impl Program {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("gevinst does not end: {}", self.stderr())).unwrap()
     }
+
     /// Sends it SIGTERM, and gives how it ended and the lines it wrote to stdout and to stderr.
     pub async fn stop(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
         self.signal("TERM").await;
