@@ -197,8 +197,19 @@ impl Writer<'_> {
             "type": "array",
             "description": "What programs need: google.rpc's ErrorInfo (reason, domain, metadata), BadRequest \
                 (fieldViolations), PreconditionFailure, LocalizedMessage, RequestInfo, each with its `@type`.",
-            "items": {"type": "object", "properties": {"@type": {"type": "string"}}, "required": ["@type"],
-                "additionalProperties": true},
+            "items": {"$ref": "#/components/schemas/ErrorDetail"},
+        });
+        // What callers decide by stands here by name; what else a detail holds depends on its type.
+        let detail = json!({
+            "type": "object",
+            "description": "One of google.rpc's messages: its type, and its fields.",
+            "required": ["@type"],
+            "properties": {
+                "@type": {"type": "string", "description": "Such as `type.googleapis.com/google.rpc.ErrorInfo`."},
+                "reason": {"type": "string", "description": "Of an ErrorInfo: why, by name. Decide by this."},
+                "domain": {"type": "string", "description": "Of an ErrorInfo: whose reason it is."},
+            },
+            "additionalProperties": true,
         });
         let schema = json!({
             "type": "object",
@@ -213,6 +224,7 @@ impl Writer<'_> {
             },
         });
         self.schemas.named.insert("Error".to_owned(), schema);
+        self.schemas.named.insert("ErrorDetail".to_owned(), detail);
     }
 
     fn service_comment(&self, service: &ServiceDescriptor) -> &str {
@@ -260,13 +272,21 @@ impl Writer<'_> {
             }
             Body::None => self.query("", &without(binding, &taken), &mut parameters, 0),
         }
-        let conventions = &binding.conventions;
-        let tag = |name: &str, text: &str| json!({"name": name, "in": "header", "description": text, "schema": {"type": "string"}});
-        if conventions.etag.is_some() {
-            parameters.push(tag("If-Match", "The `ETag` that was read, in its quotes; instead of `etag` in the body."));
+        let header = |name: &str, text: &str, schema: Json| json!({"name": name, "in": "header", "description": text, "schema": schema});
+        if let Some(etag) = &binding.conventions.etag {
+            let bounds = self.schemas.field(etag);
+            let bound = |name: &str| bounds.get(name).map(Json::to_string).unwrap_or_default();
+            let (least, most) = (bound("minLength"), bound("maxLength"));
+            let least = if least.is_empty() { "0" } else { &least };
+            let example = format!("{}", self.schemas.example(etag));
+            let schema = json!({"type": "string", "examples": [example],
+                "pattern": format!("^(W/)?\"[!#-~]{{{least},{most}}}\"$")});
+            let text = "The `ETag` that was read, in its quotes; instead of `etag` in the body.";
+            parameters.push(header("If-Match", text, schema));
         }
         if reads_etag(binding) {
-            parameters.push(tag("If-None-Match", "An `ETag` that was read: the answer is 304 while it still holds."));
+            let text = "An `ETag` that was read: the answer is 304 while it still holds.";
+            parameters.push(header("If-None-Match", text, json!({"type": "string"})));
         }
         let is_command = is_command(&binding.method);
         let headers = self.about.headers.iter().filter(|header| is_command || header.carried != Carried::ByCommands);
@@ -320,9 +340,14 @@ impl Writer<'_> {
                 let taken = path_fields(binding);
                 let mut schema = self.schemas.object(&input, &taken, true);
                 let example = self.schemas.example_of(&input, &taken);
-                // What a header can say as well is not required in the body.
-                if let (Some(etag), Some(required)) = (&binding.conventions.etag, schema["required"].as_array_mut()) {
-                    required.retain(|name| name != etag.json_name());
+                // What a header can say as well need not stand in the body: it may be left out, or be empty.
+                if let Some(etag) = &binding.conventions.etag {
+                    let name = etag.json_name();
+                    schema["required"]
+                        .as_array_mut()
+                        .into_iter()
+                        .for_each(|required| required.retain(|one| one != name));
+                    schema["properties"][name].as_object_mut().map(|field| field.remove("minLength"));
                 }
                 if schema["required"].as_array().is_some_and(Vec::is_empty) {
                     schema.as_object_mut().map(|schema| schema.remove("required"));
@@ -345,6 +370,9 @@ impl Writer<'_> {
             Some(field) => self.schemas.field(field),
             None => self.schemas.message(&binding.method.output()),
         };
+        if let Some(resource) = &binding.conventions.resource {
+            self.schemas.always_holds(&binding.method.output(), resource);
+        }
         let header = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
         let answered = self.about.headers.iter().filter(|header| header.carried == Carried::ByAnswersToo);
         let always: Map<String, Json> = answered.map(|answered| header(&answered.name)).collect();

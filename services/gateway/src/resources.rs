@@ -112,7 +112,7 @@ fn tag(text: &str) -> Option<String> {
     let quoted = text.trim();
     let quoted = quoted.strip_prefix("W/").unwrap_or(quoted);
     let tag = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    (!tag.contains('"')).then(|| tag.to_owned())
+    tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"').then(|| tag.to_owned())
 }
 
 /// What the answer to a call says about its resource.

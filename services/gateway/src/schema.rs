@@ -82,6 +82,16 @@ impl Schemas {
         if is_shared { full.to_owned() } else { short.to_owned() }
     }
 
+    /// Says that answers of this message always hold the field.
+    pub fn always_holds(&mut self, message: &MessageDescriptor, field: &FieldDescriptor) {
+        let name = self.name(message.full_name(), message.name());
+        let Some(schema) = self.named.get_mut(&name) else { return };
+        let required: Vec<_> = schema["required"].as_array().into_iter().flatten().cloned().collect();
+        if !required.contains(&json!(field.json_name())) {
+            schema["required"] = [required, vec![json!(field.json_name())]].concat().into();
+        }
+    }
+
     /// A message's fields, but for those that come elsewhere. `closed` says that nothing else may come.
     pub fn object(&mut self, message: &MessageDescriptor, without: &[FieldDescriptor], closed: bool) -> Json {
         let mut schema = Map::new();
@@ -93,8 +103,12 @@ impl Schemas {
         let fields: Vec<_> = message.fields().filter(|field| !without.contains(field)).collect();
         let properties: Map<String, Json> =
             fields.iter().map(|field| (field.json_name().to_owned(), self.field(field))).collect();
-        let required: Vec<_> =
-            fields.iter().filter(|field| self.is_required(field)).map(|field| json!(field.json_name())).collect();
+        // What is read has its id and its etag.
+        let is_given = |field: &FieldDescriptor| {
+            self.behaves(field, "OUTPUT_ONLY") && !closed && ["id", "etag"].contains(&field.name())
+        };
+        let required = fields.iter().filter(|field| self.is_required(field) || is_given(field));
+        let required: Vec<_> = required.map(|field| json!(field.json_name())).collect();
         if !required.is_empty() {
             schema.insert("required".into(), json!(required));
         }
@@ -173,9 +187,10 @@ impl Schemas {
 
     /// Whether callers must send it, and answers always hold it.
     pub fn is_required(&self, field: &FieldDescriptor) -> bool {
-        let required = |rules: DynamicMessage| flag(&rules, "required");
+        let demands =
+            |rules: DynamicMessage| flag(&rules, "required") || (!field.supports_presence() && refuses_default(&rules));
         self.behaves(field, "REQUIRED")
-            || self.rules(field).is_some_and(required)
+            || self.rules(field).is_some_and(demands)
             || field.cardinality() == Cardinality::Required
     }
 
@@ -228,7 +243,14 @@ impl Schemas {
                 "google.protobuf.Duration" => json!("1.5s"),
                 "google.protobuf.FieldMask" => json!(""),
                 _ if json::is_well_known(&message) => json!({}),
-                _ => self.example_of(&message, &[]),
+                _ => match self.example_of(&message, &[]) {
+                    // Of changes, say, one: nothing at all would be no example.
+                    Json::Object(shown) if shown.is_empty() => {
+                        let single = message.fields().find(|field| !matches!(field.kind(), Kind::Message(_)));
+                        single.iter().map(|field| (field.json_name().to_owned(), self.example(field))).collect()
+                    }
+                    shown => shown,
+                },
             },
             _ => json!(rules.as_ref().and_then(|(_, rules)| number(rules, "gte")).unwrap_or(1.0)),
         }
@@ -256,6 +278,21 @@ impl Schemas {
 fn set_rules(rules: &DynamicMessage) -> Option<(String, DynamicMessage)> {
     let (field, value) = rules.fields().find(|(field, _)| field.containing_oneof().is_some())?;
     Some((field.name().to_owned(), value.as_message()?.clone()))
+}
+
+/// Whether a field that is left out, and so has its type's default, breaks its own rules.
+fn refuses_default(rules: &DynamicMessage) -> bool {
+    let ignores =
+        |value: i32| rules.get_field_by_name("ignore").and_then(|ignore| ignore.as_enum_number()) == Some(value);
+    // IGNORE_IF_ZERO_VALUE and IGNORE_ALWAYS.
+    if ignores(1) || ignores(3) {
+        return false;
+    }
+    let Some((_, of_type)) = set_rules(rules) else { return false };
+    let above_zero = |name: &str, least: f64| number(&of_type, name).is_some_and(|bound| bound >= least);
+    ["min_len", "len", "min_items", "min_pairs", "gte"].iter().any(|name| above_zero(name, f64::MIN_POSITIVE))
+        || above_zero("gt", 0.0)
+        || flag(&of_type, "uuid")
 }
 
 fn flag(rules: &DynamicMessage, name: &str) -> bool {

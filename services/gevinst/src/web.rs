@@ -93,8 +93,9 @@ fn openapi() -> OpenApi {
             ),
             header(
                 "X-Request-Id",
-                "Names the call in logs and in the audit log; the caller may choose it.",
-                json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
+                "Names the call in logs and in the audit log. The caller may choose it: 1 to 64 letters, digits and `._-`; \
+                 anything else is replaced.",
+                json!({"type": "string"}),
                 Carried::ByAnswersToo,
             ),
             header(
@@ -105,8 +106,8 @@ fn openapi() -> OpenApi {
             ),
             header(
                 "Traceparent",
-                "The caller's trace (W3C Trace Context).",
-                json!({"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"}),
+                "The caller's trace (W3C Trace Context); what is none is ignored.",
+                json!({"type": "string", "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]}),
                 Carried::ByRequests,
             ),
         ],
@@ -134,7 +135,7 @@ fn examples() -> Map<String, Json> {
         "target": "30",
         "value": "38.25",
         "unit": "dage",
-        "etag": "1",
+        "etag": "v1",
         "kind": "BENEFIT_KIND_QUALITATIVE",
     });
     examples.as_object().cloned().unwrap_or_default()
@@ -151,8 +152,10 @@ Each response lists the reasons behind it.
 
 **Changes** carry the state they are based on, in `If-Match` or as `etag`; a stale one is refused and nothing is lost.
 
-**Names** of fields and parameters may be camelCase or snake_case. 64-bit integers travel as text; values that are \
-unset are left out. `validateOnly` checks everything and changes nothing.
+**Names** of fields and parameters may be camelCase or snake_case; what nobody knows is refused. 64-bit integers \
+travel as text; values that are unset are left out. `validateOnly` checks everything and changes nothing.
+
+**Texts** hold no control characters but line breaks and tabs, and nothing with the shape of a personal number (CPR).
 
 **Lists** take `filter` (AIP-160), `orderBy`, `pageSize` and the `pageToken` of the page before.";
 

@@ -410,7 +410,9 @@ async fn resources_changed_if_match_carries_the_etag_and_stale_is_412() {
     assert_eq!(patch("\"e1\"", "{}").await, 200);
     assert_eq!(patch("W/\"e1\"", r#"{"etag":"e1"}"#).await, 200);
     assert_eq!(patch("\"e0\"", "{}").await, 412);
-    for (tag, body) in [("e1", "{}"), ("*", "{}"), ("\"e1\", \"e2\"", "{}"), ("\"e1\"", r#"{"etag":"e2"}"#)] {
+    for (tag, body) in
+        [("e1", "{}"), ("*", "{}"), ("\"e1\", \"e2\"", "{}"), ("\"e1\"", r#"{"etag":"e2"}"#), ("\"e 1\"", "{}")]
+    {
         assert_eq!(patch(tag, body).await, 400, "{tag} {body}");
     }
     // In the body, it is a race lost: 409.
