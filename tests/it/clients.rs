@@ -12,7 +12,7 @@ use tonic_types::pb::ErrorInfo;
 use crate::harness::{World, tool};
 
 /// What a client said: its exit code, its answer, its complaints.
-async fn run(command: &mut Command) -> (i32, String, String) {
+pub async fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.kill_on_drop(true).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))

@@ -25,7 +25,8 @@ const OPEN: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-fn methods() -> Vec<MethodDescriptor> {
+/// Every RPC of the contract.
+pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
     assert_eq!(services.len(), 5);
@@ -44,7 +45,7 @@ fn is_command(method: &MethodDescriptor) -> bool {
 }
 
 /// Objects in an organisation, each in the state that a sample needs it in.
-struct Objects {
+pub struct Objects {
     organisation: String,
     unit: pb::OrgUnit,
     idea: pb::Project,
@@ -56,7 +57,8 @@ struct Objects {
 }
 
 impl Objects {
-    async fn in_(world: &World) -> Self {
+    /// Makes them.
+    pub async fn in_(world: &World) -> Self {
         let held = world.project().await;
         world.decided(&held, GateCode::G1, GateOutcome::Hold).await;
         let benefit = world.benefit(&held, "1", "2").await;
@@ -74,7 +76,7 @@ impl Objects {
 }
 
 /// A good request for each method, and the role that may make it.
-fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
+pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     let office = Role::PortfolioOffice;
     let (request, role) = match method {
         "ListOrganisations" => return (json!({}), office),

@@ -16,6 +16,7 @@ mod cli;
 mod clients;
 mod coverage;
 mod docs;
+mod documents;
 mod errors;
 mod gates;
 mod http;
