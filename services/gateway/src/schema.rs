@@ -145,15 +145,19 @@ impl Schemas {
     }
 
     fn single(&mut self, kind: &Kind) -> Json {
-        let number = |format: &str| json!({"type": "string", "format": format, "pattern": r"^-?[0-9]+$"});
+        // Of as many digits as 64 bits have at most.
+        let number = |format: &str, sign: &str, more: u8| {
+            let pattern = format!("^{sign}(0|[1-9][0-9]{{0,{more}}})$");
+            json!({"type": "string", "format": format, "pattern": pattern})
+        };
         match kind {
             Kind::Double => json!({"type": "number", "format": "double"}),
             Kind::Float => json!({"type": "number", "format": "float"}),
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => json!({"type": "integer", "format": "int32"}),
             Kind::Uint32 | Kind::Fixed32 => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
             // As text, because JavaScript rounds them.
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => number("int64"),
-            Kind::Uint64 | Kind::Fixed64 => number("uint64"),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => number("int64", "-?", 18),
+            Kind::Uint64 | Kind::Fixed64 => number("uint64", "", 19),
             Kind::Bool => json!({"type": "boolean"}),
             Kind::String => json!({"type": "string"}),
             Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
