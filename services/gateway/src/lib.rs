@@ -31,13 +31,14 @@
 //! | `answer`, `status` | what does this message, this stream, this failure look like? |
 //! | `resources` | what do `ETag`, `If-Match`, `Location` say? |
 //! | `deadline` | how long may it take? |
-//! | `openapi`, `schema` | how is all of this described to others? |
+//! | `openapi`, `operation`, `schema` | how is all of this described to others? |
 
 mod answer;
 mod call;
 mod deadline;
 mod json;
 mod openapi;
+mod operation;
 mod paths;
 mod query;
 mod request;
@@ -61,7 +62,7 @@ use crate::{
 };
 pub use crate::{
     deadline::grpc as grpc_timeout,
-    openapi::{Carried, HeaderParameter, OpenApi},
+    openapi::{Carried, HeaderParameter, OpenApi, Reasons},
     status::name as code_name,
 };
 

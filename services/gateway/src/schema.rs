@@ -1,7 +1,7 @@
 //! Messages as JSON Schema (2020-12, as OpenAPI 3.1 uses it): what ProtoJSON they are, what their comments say, and the
 //! bounds that `google.api.field_behavior` and `buf.validate` set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value,
@@ -15,6 +15,7 @@ pub struct Schemas {
     pool: DescriptorPool,
     comments: HashMap<(String, Vec<i32>), String>,
     examples: Map<String, Json>,
+    reserved: BTreeSet<String>,
     /// The schemas by their names.
     pub named: BTreeMap<String, Json>,
 }
@@ -32,7 +33,12 @@ impl Schemas {
                 }
             }
         }
-        Self { pool: pool.clone(), comments, examples, named: BTreeMap::new() }
+        Self { pool: pool.clone(), comments, examples, reserved: BTreeSet::new(), named: BTreeMap::new() }
+    }
+
+    /// Keeps names for what is no message: a message of such a name goes by its full one.
+    pub fn reserve(&mut self, names: impl IntoIterator<Item = String>) {
+        self.reserved.extend(names);
     }
 
     /// What a comment says of the thing at this place.
@@ -79,7 +85,7 @@ impl Schemas {
         let is_shared = messages.chain(enums).any(|(name, other)| {
             name == short && other != full && !other.starts_with("google.") && !other.starts_with("buf.")
         });
-        if is_shared { full.to_owned() } else { short.to_owned() }
+        if is_shared || self.reserved.contains(short) { full.to_owned() } else { short.to_owned() }
     }
 
     /// Says that answers of this message always hold the field.

@@ -9,3 +9,5 @@ mod conformance;
 mod fuzz;
 #[path = "it/harness.rs"]
 mod harness;
+#[path = "it/openapi.rs"]
+mod openapi;

@@ -10,7 +10,7 @@ use axum::{
     middleware::{Next, from_fn, map_response},
     response::Response,
 };
-use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Resources};
+use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Reasons, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value as Json, json};
@@ -113,7 +113,7 @@ fn openapi() -> OpenApi {
         ],
         examples: examples(),
         package: "gevinst.".to_owned(),
-        reasons: Some("gevinst.v1.ErrorReason".to_owned()),
+        reasons: Some(Reasons { names: "gevinst.v1.ErrorReason".to_owned(), of_commands: "commands also".to_owned() }),
     }
 }
 
