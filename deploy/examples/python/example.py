@@ -28,7 +28,7 @@ def answered(answer):
 
 
 organisations = answered(list_organisations.sync(client=gevinst)).organisations
-organisation = uuid.UUID(organisations[0].id)
+organisation = organisations[0].id
 
 listed = answered(list_projects.sync(organisation, client=gevinst, filter_="stage = IDEA", page_size=5))
 for project in listed.projects or []:
@@ -44,7 +44,7 @@ def register(title):
     body = RegisterProjectBody(
         title=title,
         vision="Ét sted at spørge.",
-        org_unit=uuid.UUID(unit.id),
+        org_unit=unit.id,
         project_owner="chef-borgerservice",
         project_manager="projektleder-p01",
         project_class=ProjectClass.PROJECT_CLASS_SELF_SERVICE,
@@ -56,7 +56,7 @@ project = answered(register("Færre breve på papir")).project
 again = answered(register("Færre breve på papir")).project
 print(f"registered {project.number} once: {str(project.id == again.id).lower()}")
 
-read = answered(get_project.sync(organisation, uuid.UUID(project.id), client=gevinst)).project
+read = answered(get_project.sync(organisation, project.id, client=gevinst)).project
 print(f"{read.number} is in {read.stage}")
 
 refused = register("Noget andet")
