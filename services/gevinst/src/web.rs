@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::Request,
-    middleware::{Next, from_fn, map_response},
+    middleware::{Next, from_fn},
     response::Response,
 };
 use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Reasons, Resources};
@@ -21,7 +21,6 @@ use tower_http::{
         CompressionLayer, Predicate,
         predicate::{NotForContentType, SizeAbove},
     },
-    set_header::SetResponseHeaderLayer,
 };
 use tracing::Span;
 
@@ -46,20 +45,31 @@ pub async fn routes(calls: Routes) -> Result<Router, String> {
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     let pages = pages::routes(&gateway).await?;
-    let calls = gateway.layer(from_fn(end_span)).layer(compress).layer(map_response(weaken_etag));
-    let routes = pages.fallback_service(calls);
-    // OWASP's for an API; a page that needs other values sets its own.
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ];
-    Ok(headers.into_iter().fold(routes, |routes, (name, value)| {
-        routes.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
-    }))
+    Ok(pages.fallback_service(gateway.layer(compress)).layer(from_fn(finish)))
+}
+
+/// What protects every answer: OWASP's headers for an API. A page that needs other values sets its own.
+const PROTECTION: [(HeaderName, HeaderValue); 6] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// What every answer gets at last: one layer for all of it, because each costs.
+async fn finish(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    // Ends the call's span with what HTTP answered.
+    if let Some(CallSpan(span)) = response.extensions_mut().remove() {
+        span.record("http.response.status_code", response.status().as_u16());
+    }
+    weaken_etag(&mut response);
+    for (name, value) in PROTECTION {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
 }
 
 /// What the contract does not say of itself.
@@ -160,28 +170,18 @@ travel as text; values that are unset are left out. `validateOnly` checks everyt
 **Lists** take `filter` (AIP-160), `orderBy`, `pageSize` and the `pageToken` of the page before.";
 
 /// A compressed answer is another sequence of bytes than the one that a strong `ETag` names (RFC 9110, 8.8.1).
-async fn weaken_etag(mut response: Response) -> Response {
+fn weaken_etag(response: &mut Response) {
     if response.headers().contains_key(header::CONTENT_ENCODING)
         && let Some(etag) = response.headers().get(header::ETAG).filter(|etag| etag.as_bytes().starts_with(b"\""))
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", etag.as_bytes()].concat())
     {
         response.headers_mut().insert(header::ETAG, weak);
     }
-    response
 }
 
 /// The call's span, until its answer has a status.
 #[derive(Clone)]
 pub struct CallSpan(pub Span);
-
-/// Ends the call's span with what HTTP answered.
-async fn end_span(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(CallSpan(span)) = response.extensions_mut().remove() {
-        span.record("http.response.status_code", response.status().as_u16());
-    }
-    response
-}
 
 /// A call's span by OpenTelemetry's conventions for HTTP servers. No query: it may hold anything.
 pub fn describe(span: &Span, matched: &Matched) {
