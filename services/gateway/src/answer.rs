@@ -13,6 +13,7 @@ use tonic::{Code, Status};
 
 use crate::{
     call::append,
+    json,
     resources::{self, Asked},
     rules::Binding,
     status::Failure,
@@ -170,12 +171,18 @@ impl Frames {
 
 /// A message as JSON: the whole, or the field that is its body.
 fn write(binding: &Binding, message: &DynamicMessage) -> Result<Vec<u8>, Status> {
-    let written = match &binding.response_body {
+    let as_it_is = |message: &DynamicMessage| match &binding.response_body {
         None => serde_json::to_vec(message),
         Some(field) => write_field(field, message).and_then(|value| serde_json::to_vec(&value)),
     };
-    // What has no JSON form (an Any of a type nobody here knows, a time beyond year 9999) is the service's to mend.
-    written.map_err(|error| unwritten(binding, &error))
+    as_it_is(message)
+        .or_else(|_| {
+            let mut message = message.clone();
+            json::drop_empty_anys(&mut message);
+            as_it_is(&message)
+        })
+        // What has no JSON form (an Any of a type nobody here knows, a time beyond year 9999) is the service's to mend.
+        .map_err(|error| unwritten(binding, &error))
 }
 
 fn unwritten(binding: &Binding, error: &dyn std::fmt::Display) -> Status {

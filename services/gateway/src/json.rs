@@ -2,7 +2,8 @@
 //!
 //! prost-reflect writes all of our JSON and reads the well-known types. The rest is read here, because its reader lets
 //! the last of two equal keys win, takes `"inf"`, `"+5"` and integers beyond 64 bits, refuses `"1e5"`, and does not say
-//! where in the message an error is.
+//! where in the message an error is. What it cannot write: NaN and infinity in a `FloatValue` or `DoubleValue` (it writes
+//! null), and an `Any` of nothing (left out here).
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
@@ -380,6 +381,9 @@ fn takes_null(kind: &Kind) -> bool {
 /// A message of a type that it names itself: `{"@type": "…/name", its fields}`, or `value` where JSON has a form for it.
 fn any(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, Violation> {
     let Json::Object(mut object) = json else { return Err(expected("an object", &json)) };
+    if object.is_empty() {
+        return Ok(DynamicMessage::new(descriptor.clone()));
+    }
     let Some(Json::String(type_url)) = object.remove("@type") else {
         return Err(Violation::new("must name a message type").within("@type"));
     };
@@ -470,6 +474,34 @@ fn expected(what: &str, json: &Json) -> Violation {
         other => other.to_string(),
     };
     Violation::new(format!("must be {what}, and is {came}"))
+}
+
+/// Leaves out every `Any` that holds nothing: prost-reflect cannot write one.
+pub fn drop_empty_anys(message: &mut DynamicMessage) {
+    let is_empty = |value: &Value| match value {
+        Value::Message(inner) if inner.descriptor().full_name() == "google.protobuf.Any" => {
+            inner.get_field_by_name("type_url").is_none_or(|url| url.as_str().is_none_or(str::is_empty))
+        }
+        _ => false,
+    };
+    let empty: Vec<_> = message.fields().filter(|(_, value)| is_empty(value)).map(|(field, _)| field).collect();
+    for field in empty {
+        message.clear_field(&field);
+    }
+    for (_, value) in message.fields_mut() {
+        match value {
+            Value::Message(inner) => drop_empty_anys(inner),
+            Value::List(list) => {
+                list.retain(|value| !is_empty(value));
+                list.iter_mut().filter_map(Value::as_message_mut).for_each(drop_empty_anys);
+            }
+            Value::Map(map) => {
+                map.retain(|_, value| !is_empty(value));
+                map.values_mut().filter_map(Value::as_message_mut).for_each(drop_empty_anys);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Whether the message, once encoded, can be decoded again: what nests too deep cannot.

@@ -129,7 +129,13 @@ fn fitting(kind: &str, depth: u32) -> BoxedStrategy<Value> {
             .boxed(),
         "Duration" => "-?[0-9]{1,13}([.][0-9]{1,10})?s".prop_map(Value::from).boxed(),
         "FieldMask" => "([a-z]{1,3}[A-Z]?[a-z]?,?){0,3}".prop_map(Value::from).boxed(),
-        "Any" => texts(&["x"]).prop_map(|_| json!({"@type": "x/google.protobuf.Duration", "value": "1s"})).boxed(),
+        "Any" => prop_oneof![
+            Just(json!({})),
+            Just(json!({"@type": "x/google.protobuf.Duration", "value": "1s"})),
+            any::<i32>().prop_map(|it| json!({"@type": "x/conformance.proto_json.TestAllTypes", "optionalInt32": it})),
+            Just(json!({"@type": "x/google.protobuf.Any", "value": {"@type": "x/google.protobuf.Empty", "value": {}}})),
+        ]
+        .boxed(),
         "Struct" => vec(("[a-z]{0,3}", jsons(depth)), 0..3).prop_map(|pairs| pairs.into_iter().collect()).boxed(),
         "ListValue" => vec(jsons(depth), 0..3).prop_map(Value::from).boxed(),
         "Value" => jsons(depth),
