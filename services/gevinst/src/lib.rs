@@ -31,7 +31,7 @@
 //! # Invariants, and what holds each
 //!
 //! 1. `appraisal` and every `rules.rs` know no I/O, transport or database: `tests/it/architecture.rs`.
-//! 2. Only `grpc.rs`, `server.rs`, `web.rs`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client
+//! 2. Only `grpc.rs`, `server.rs`, `web`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client
 //!    of the API: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
 //! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
