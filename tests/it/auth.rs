@@ -173,15 +173,32 @@ async fn token_forged_in_every_usual_way_refused() {
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = None;
     let without_id = encode(&header, &claims, &ours.private).unwrap();
+    // Well signed, but it demands what nobody here understands, or was made for something else.
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some("k".to_owned());
+    header.crit = Some(vec!["b64".to_owned()]);
+    let critical = encode(&header, &claims, &ours.private).unwrap();
+    let of_kind = |kind: &str| {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some("k".to_owned());
+        header.typ = Some(kind.to_owned());
+        encode(&header, &claims, &ours.private).unwrap()
+    };
+    let (logout, proof) = (of_kind("logout+jwt"), of_kind("dpop+jwt"));
     let tampered = {
         let parts: Vec<&str> = good.split('.').collect();
         let raised = claims.to_string().replace("reader", "auditor");
         format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(raised), parts[2])
     };
-    for token in
-        [impostor, none, stripped, unknown_id, confused, crossed, without_id, tampered, "a.b.c".into(), ".".into()]
-    {
+    let forged = [
+        impostor, none, stripped, unknown_id, confused, crossed, without_id, critical, logout, proof, tampered,
+        "a.b.c".into(), ".".into(),
+    ];
+    for token in forged {
         assert_eq!(ask(&world, token.clone()).await, unauthenticated("TOKEN_INVALID"), "{token}");
+    }
+    for kind in ["at+jwt", "application/at+jwt", "JWT"] {
+        assert_eq!(ask(&world, of_kind(kind)).await, Ok(1), "{kind}");
     }
     assert_eq!(ask(&world, good.clone()).await, Ok(1));
     let twice = world.stranger(Some(good.clone())).with("authorization", &format!("Bearer {good}"));

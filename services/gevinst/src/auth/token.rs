@@ -16,6 +16,9 @@ use crate::{
 /// A larger token is not read.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// What a token may say it is, if it says: an access token (RFC 9068), or, as many issuers write, a JWT.
+const KINDS: [&str; 2] = ["at+jwt", "JWT"];
+
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 
@@ -55,6 +58,12 @@ impl Verifier {
             return Err(Error::TokenInvalid);
         }
         let unverified = decode_header(token).map_err(|_| Error::TokenInvalid)?;
+        // An extension that must be understood (RFC 7515, 4.1.11) is not, and a token made for something else (a
+        // logout, a proof of possession; RFC 8725, 3.11) is none for us, whoever signed it.
+        let kind = unverified.typ.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));
+        if unverified.crit.is_some() || kind.is_some_and(|kind| !KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind))) {
+            return Err(Error::TokenInvalid);
+        }
         let key = self.keys.find(unverified.kid.as_deref()).await?;
         // The algorithm is the key's, never the header's (RFC 8725, 3.1): one that does not match is refused.
         let mut validation = Validation::new(key.algorithm);
