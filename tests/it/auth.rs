@@ -191,8 +191,19 @@ async fn token_forged_in_every_usual_way_refused() {
         format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(raised), parts[2])
     };
     let forged = [
-        impostor, none, stripped, unknown_id, confused, crossed, without_id, critical, logout, proof, tampered,
-        "a.b.c".into(), ".".into(),
+        impostor,
+        none,
+        stripped,
+        unknown_id,
+        confused,
+        crossed,
+        without_id,
+        critical,
+        logout,
+        proof,
+        tampered,
+        "a.b.c".into(),
+        ".".into(),
     ];
     for token in forged {
         assert_eq!(ask(&world, token.clone()).await, unauthenticated("TOKEN_INVALID"), "{token}");

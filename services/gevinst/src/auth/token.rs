@@ -61,7 +61,9 @@ impl Verifier {
         // An extension that must be understood (RFC 7515, 4.1.11) is not, and a token made for something else (a
         // logout, a proof of possession; RFC 8725, 3.11) is none for us, whoever signed it.
         let kind = unverified.typ.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));
-        if unverified.crit.is_some() || kind.is_some_and(|kind| !KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind))) {
+        if unverified.crit.is_some()
+            || kind.is_some_and(|kind| !KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind)))
+        {
             return Err(Error::TokenInvalid);
         }
         let key = self.keys.find(unverified.kid.as_deref()).await?;

@@ -1,7 +1,8 @@
 //! What everybody may read without a token: the API's documentation, for people and for programs. It never changes while
-//! the service runs, so it is compressed once and known by its hash; reading it costs next to nothing.
+//! the service runs, so it is compressed once, when somebody first asks for that, and known by its hash: reading it costs
+//! next to nothing, and starting neither.
 
-use std::io::Write;
+use std::{io::Write, sync::OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
@@ -23,7 +24,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 struct File {
     kind: &'static str,
     plain: Vec<u8>,
-    packed: Vec<u8>,
+    packed: OnceLock<Vec<u8>>,
     etag: HeaderValue,
 }
 
@@ -58,11 +59,16 @@ async fn written(gateway: &Router, path: &str) -> Result<Vec<u8>, String> {
 impl File {
     fn new(kind: &'static str, plain: Vec<u8>) -> Result<Self, String> {
         let hash: String = digest(&SHA256, &plain).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let packed = encoder.write_all(&plain).and_then(|()| encoder.finish()).map_err(|error| error.to_string())?;
         // Weak: the same for both forms of the file.
         let etag = HeaderValue::from_str(&format!("W/\"{hash}\"")).map_err(|error| error.to_string())?;
-        Ok(Self { kind, plain, packed, etag })
+        Ok(Self { kind, plain, packed: OnceLock::new(), etag })
+    }
+
+    fn packed(&'static self) -> &'static [u8] {
+        self.packed.get_or_init(|| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&self.plain).and_then(|()| encoder.finish()).expect("memory takes what is written to it")
+        })
     }
 
     fn answer(&'static self, asked: &HeaderMap) -> Response {
@@ -70,7 +76,7 @@ impl File {
         let is_known = known.flat_map(|value| value.split(',')).any(|tag| self.etag == tag.trim());
         let codings = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         let packs = codings.flat_map(|value| value.split(',')).any(is_gzip);
-        let body: &'static [u8] = if packs { &self.packed } else { &self.plain };
+        let body: &'static [u8] = if packs { self.packed() } else { &self.plain };
         let mut response = match is_known {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => ([(header::CONTENT_TYPE, self.kind)], body).into_response(),
