@@ -27,8 +27,8 @@
 //! | `call` | what happens to a request, from beginning to end |
 //! | `rules` | which methods answer which paths, and can that work? |
 //! | `paths` | which method answers this path? |
-//! | `request`, `query`, `json` | what message is this request? |
-//! | `answer`, `status` | what does this message, this stream, this failure look like? |
+//! | `request`, `query`, `strict`, `json` | what message is this request? |
+//! | `answer`, `layout`, `status` | what does this message, this stream, this failure look like? |
 //! | `resources` | what do `ETag`, `If-Match`, `Location` say? |
 //! | `deadline` | how long may it take? |
 //! | `openapi`, `operation`, `schema` | how is all of this described to others? |
@@ -37,6 +37,7 @@ mod answer;
 mod call;
 mod deadline;
 mod json;
+mod layout;
 mod openapi;
 mod operation;
 mod paths;
@@ -46,6 +47,7 @@ mod resources;
 mod rules;
 mod schema;
 mod status;
+mod strict;
 
 use std::{fmt, sync::Arc, time::Duration};
 

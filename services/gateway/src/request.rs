@@ -16,6 +16,7 @@ use crate::{
     json::{self, Violation, shortened},
     paths, query, resources,
     rules::{Binding, Body, Variable},
+    strict,
 };
 
 /// Above this depth of JSON, what was encoded is decoded once more to see that the handler can: a `Struct` takes three
@@ -78,13 +79,13 @@ pub async fn frame(binding: &Binding, parts: Parts, limits: Limits) -> Result<(B
     let mut message = match &binding.body {
         Body::All if body.is_empty() => DynamicMessage::new(binding.method.input()),
         Body::All => {
-            let json = json::parse(&body)?;
+            let json = strict::parse(&body)?;
             depth = nest(&body);
             json::message(&binding.method.input(), json)?
         }
         Body::Field(field) if !body.is_empty() => {
             let mut message = DynamicMessage::new(binding.method.input());
-            let json = json::parse(&body).map_err(|violation| violation.within(field.name()))?;
+            let json = strict::parse(&body).map_err(|violation| violation.within(field.name()))?;
             depth = nest(&body);
             if let Some(value) = json::field_value(field, json).map_err(|violation| violation.within(field.name()))? {
                 message.set_field(field, value);

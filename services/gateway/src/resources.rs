@@ -10,8 +10,8 @@ use prost_reflect::{
 use prost_types::method_options::IdempotencyLevel;
 
 use crate::{
-    answer::Layout,
     json::Violation,
+    layout::Layout,
     rules::{Binding, Segment},
 };
 
@@ -107,7 +107,7 @@ pub fn read_conditions(
     Ok(())
 }
 
-/// The tag of one `"tag"`; a weak one too, as proxies that compress make them.
+/// The tag of one `"tag"`; a weak one too, as whoever compresses an answer makes it.
 fn tag(text: &str) -> Option<String> {
     let quoted = text.trim();
     let quoted = quoted.strip_prefix("W/").unwrap_or(quoted);

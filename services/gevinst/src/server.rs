@@ -313,7 +313,9 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
     );
     match request.extensions().get::<Matched>() {
         Some(matched) => web::describe(&span, matched),
-        None => drop(span.record("rpc.system.name", "grpc")),
+        None => {
+            span.record("rpc.system.name", "grpc");
+        }
     }
     // An address that is not there is the caller's to mend; a method of the contract that nobody serves would be ours.
     let is_unmatched = request.extensions().get::<Matched>().is_some_and(|matched| matched.template.is_none());

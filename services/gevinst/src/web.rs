@@ -199,7 +199,9 @@ pub fn describe(span: &Span, matched: &Matched) {
             let path = matched.uri.path();
             span.record("url.path", if is_plain(path) { path } else { template });
         }
-        None => drop(span.record("otel.name", method)),
+        None => {
+            span.record("otel.name", method);
+        }
     }
 }
 

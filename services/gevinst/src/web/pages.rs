@@ -2,12 +2,15 @@
 //! the service runs, so it is compressed once, when somebody first asks for that, and known by its hash: reading it costs
 //! next to nothing, and starting neither.
 
-use std::{io::Write, sync::OnceLock};
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::Request,
     response::{IntoResponse, Response},
     routing::get,
@@ -23,8 +26,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// One file.
 struct File {
     kind: &'static str,
-    plain: Vec<u8>,
-    packed: OnceLock<Vec<u8>>,
+    plain: Bytes,
+    packed: OnceLock<Bytes>,
     etag: HeaderValue,
 }
 
@@ -32,54 +35,54 @@ struct File {
 /// writes.
 pub async fn routes(gateway: &Router) -> Result<Router, String> {
     let script = "text/javascript; charset=utf-8";
+    let embedded = Bytes::from_static;
     let files = [
-        ("/docs", "text/html; charset=utf-8", include_bytes!("../../docs/index.html").to_vec()),
-        ("/docs/docs.css", "text/css; charset=utf-8", include_bytes!("../../docs/docs.css").to_vec()),
-        ("/docs/docs.js", script, include_bytes!("../../docs/docs.js").to_vec()),
-        ("/docs/openapi-explorer.min.js", script, include_bytes!("../../docs/openapi-explorer.min.js").to_vec()),
+        ("/docs", "text/html; charset=utf-8", embedded(include_bytes!("../../docs/index.html"))),
+        ("/docs/docs.css", "text/css; charset=utf-8", embedded(include_bytes!("../../docs/docs.css"))),
+        ("/docs/docs.js", script, embedded(include_bytes!("../../docs/docs.js"))),
+        ("/docs/openapi-explorer.min.js", script, embedded(include_bytes!("../../docs/openapi-explorer.min.js"))),
         ("/openapi.json", "application/json", written(gateway, "/openapi.json").await?),
         ("/openapi.yaml", "application/yaml", written(gateway, "/openapi.yaml").await?),
     ];
     let mut routes = Router::new();
     for (path, kind, plain) in files {
-        // For as long as the process runs, which is as long as it is served.
-        let file: &'static File = Box::leak(Box::new(File::new(kind, plain)?));
+        let file = Arc::new(File::new(kind, plain)?);
         routes = routes.route(path, get(async move |headers: HeaderMap| file.answer(&headers)));
     }
     Ok(routes)
 }
 
-async fn written(gateway: &Router, path: &str) -> Result<Vec<u8>, String> {
+async fn written(gateway: &Router, path: &str) -> Result<Bytes, String> {
     let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
     let answer = gateway.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
-    let body = to_bytes(answer.into_body(), usize::MAX).await.map_err(|error| error.to_string())?;
-    Ok(body.into())
+    to_bytes(answer.into_body(), usize::MAX).await.map_err(|error| error.to_string())
 }
 
 impl File {
-    fn new(kind: &'static str, plain: Vec<u8>) -> Result<Self, String> {
+    fn new(kind: &'static str, plain: Bytes) -> Result<Self, String> {
         let hash: String = digest(&SHA256, &plain).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         // Weak: the same for both forms of the file.
         let etag = HeaderValue::from_str(&format!("W/\"{hash}\"")).map_err(|error| error.to_string())?;
         Ok(Self { kind, plain, packed: OnceLock::new(), etag })
     }
 
-    fn packed(&'static self) -> &'static [u8] {
+    fn packed(&self) -> &Bytes {
         self.packed.get_or_init(|| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(&self.plain).and_then(|()| encoder.finish()).expect("memory takes what is written to it")
+            let packed = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
+            packed.expect("memory takes what is written to it").into()
         })
     }
 
-    fn answer(&'static self, asked: &HeaderMap) -> Response {
+    fn answer(&self, asked: &HeaderMap) -> Response {
         let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let is_known = known.flat_map(|value| value.split(',')).any(|tag| self.etag == tag.trim());
         let codings = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         let packs = codings.flat_map(|value| value.split(',')).any(is_gzip);
-        let body: &'static [u8] = if packs { self.packed() } else { &self.plain };
+        let body = if packs { self.packed() } else { &self.plain };
         let mut response = match is_known {
             true => StatusCode::NOT_MODIFIED.into_response(),
-            false => ([(header::CONTENT_TYPE, self.kind)], body).into_response(),
+            false => ([(header::CONTENT_TYPE, self.kind)], body.clone()).into_response(),
         };
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag.clone());
