@@ -57,6 +57,7 @@ pub mod ids;
 pub mod listing;
 pub mod migrate;
 pub mod organisations;
+pub mod peer;
 pub mod projects;
 pub mod readiness;
 pub mod server;

@@ -3,52 +3,22 @@
 //! Deny by default: a command cannot end, and a row cannot be read, without an [`Allowed`] or a scoped read, and only
 //! [`Caller::authorize`] gives those.
 
+pub mod caller;
 pub mod keys;
 pub mod token;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{extract::State, middleware::Next, response::Response};
 use http::{Request, header::AUTHORIZATION};
-use strum::{EnumIter, EnumString, IntoStaticStr};
+use strum::{EnumIter, IntoStaticStr};
 
+pub use self::caller::{Caller, CallerKind, Role, TokenRole};
 use crate::{
     auth::token::Verifier,
     error::{self, Error, Result},
     ids::OrganisationId,
 };
-
-/// What a person does in an organisation; in tokens, in kebab case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, EnumString, IntoStaticStr)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Role {
-    /// Runs the portfolio: registers, submits, keeps the units.
-    PortfolioOffice,
-    /// Runs a project.
-    ProjectManager,
-    /// Answers for a project.
-    ProjectOwner,
-    /// Decides at gates (Digital Styregruppe).
-    SteeringGroup,
-    /// Answers for a benefit (gevinstansvarlig).
-    BenefitOwner,
-    /// Leads an operational area.
-    AreaLeader,
-    /// Reads everything, the audit log included; changes nothing.
-    Auditor,
-    /// Reads.
-    Reader,
-}
-
-impl Role {
-    /// The name in tokens.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
 
 /// What can be attempted. The name is what audit entries, spans and denials say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, IntoStaticStr)]
@@ -99,8 +69,22 @@ impl Action {
     /// The table: the roles that may, and how else one may by being related to the object.
     fn rule(self) -> (&'static [Role], Option<Relationship>) {
         use Role::*;
-        const ANYONE: &[Role] =
-            &[PortfolioOffice, ProjectManager, ProjectOwner, SteeringGroup, BenefitOwner, AreaLeader, Auditor, Reader];
+        const ANYONE: &[Role] = &[
+            ExecutiveBoard,
+            SteeringGroup,
+            PortfolioOffice,
+            ProjectOwner,
+            ProjectManager,
+            BenefitOwner,
+            AreaLeader,
+            AssessorDpo,
+            AssessorCiso,
+            AssessorUx,
+            Finance,
+            Reader,
+            Auditor,
+            Integration,
+        ];
         match self {
             Self::OrganisationRead | Self::OrgUnitRead | Self::ProjectRead | Self::GateRead | Self::BenefitRead => {
                 (ANYONE, None)
@@ -143,34 +127,12 @@ pub enum Resource<'a> {
 /// Proof that [`Caller::authorize`] said yes.
 pub struct Allowed(());
 
-/// An authenticated person or system.
-#[derive(Debug)]
-pub struct Caller {
-    subject: String,
-    roles: BTreeMap<OrganisationId, BTreeSet<Role>>,
-}
-
 impl Caller {
-    /// The subject of the token: the only name a person has here.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The organisations that the caller belongs to.
-    pub fn organisations(&self) -> impl Iterator<Item = OrganisationId> {
-        self.roles.keys().copied()
-    }
-
-    /// The caller's roles in an organisation; `None` outside it.
-    pub fn roles_in(&self, organisation: OrganisationId) -> Option<&BTreeSet<Role>> {
-        self.roles.get(&organisation)
-    }
-
     /// Whether the caller may do this to that.
     pub fn authorize(&self, organisation: OrganisationId, action: Action, resource: &Resource<'_>) -> Result<Allowed> {
         let (roles, relation) = action.rule();
         let held = self.roles_in(organisation);
-        let by_role = held.is_some_and(|held| roles.iter().any(|role| held.contains(role)));
+        let by_role = held.is_some_and(|held| held.iter().any(|held| roles.contains(&held.role)));
         // A relation counts only inside the organisation: an object elsewhere names nobody here.
         let by_relation = held.is_some()
             && matches!(resource, Resource::Related(held, subject)
@@ -214,6 +176,8 @@ pub async fn authenticate(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use strum::IntoEnumIterator;
     use uuid::Uuid;
 
@@ -221,9 +185,10 @@ mod tests {
 
     fn caller(roles: &[Role]) -> (Caller, OrganisationId) {
         let organisation = OrganisationId::new(Uuid::from_u128(1));
-        let roles = BTreeMap::from([(organisation, roles.iter().copied().collect())]);
+        let held = roles.iter().map(|role| TokenRole { role: *role, unit: None, grantable: false });
+        let roles = BTreeMap::from([(organisation, held.collect())]);
         let subject = "someone".to_owned();
-        (Caller { subject, roles }, organisation)
+        (Caller { subject, kind: CallerKind::Person, token_id: None, roles }, organisation)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    auth::{Caller, Role, keys::Keys},
+    auth::{Caller, CallerKind, Role, TokenRole, keys::Keys},
     config::TokenConfig,
     error::{Error, Result},
     ids::OrganisationId,
@@ -83,9 +83,10 @@ impl Verifier {
             return Err(Error::TokenInvalid);
         }
         let roles = claims.organisations.into_iter().map(|(organisation, names)| {
-            let roles = names.iter().filter_map(|name| name.parse::<Role>().ok()).collect();
-            (OrganisationId::new(organisation), roles)
+            let roles = names.iter().filter_map(|name| name.parse::<Role>().ok());
+            let roles = roles.map(|role| TokenRole { role, unit: None, grantable: true });
+            (OrganisationId::new(organisation), roles.collect())
         });
-        Ok(Caller { roles: roles.collect(), subject: claims.sub })
+        Ok(Caller { subject: claims.sub, kind: CallerKind::Person, token_id: None, roles: roles.collect() })
     }
 }

@@ -1,0 +1,109 @@
+//! Who calls, as their token says: a person or a system, the organisations they belong to, and the roles that their
+//! provider gives them there. The roles that an organisation grants itself are rows, read with the decision.
+
+use std::collections::BTreeMap;
+
+use strum::{EnumIter, EnumString, IntoStaticStr};
+use uuid::Uuid;
+
+use crate::ids::OrganisationId;
+
+/// What a person or a system may be in an organisation; in tokens, in kebab case. Numbers and names are the contract's
+/// (a test holds them equal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, EnumString, IntoStaticStr, strum::FromRepr)]
+#[strum(serialize_all = "kebab-case")]
+#[repr(i32)]
+pub enum Role {
+    /// Owns the strategy; sits above the steering group (Direktion).
+    ExecutiveBoard = 1,
+    /// Decides at gates, as a member of the Digital Styregruppe.
+    SteeringGroup = 2,
+    /// Runs the portfolio: registers, submits, keeps the units.
+    PortfolioOffice = 3,
+    /// Answers for a project.
+    ProjectOwner = 4,
+    /// Runs a project.
+    ProjectManager = 5,
+    /// Answers for a benefit (gevinstansvarlig).
+    BenefitOwner = 6,
+    /// Leads an operational area.
+    AreaLeader = 7,
+    /// Assesses care for personal data (databeskyttelsesrådgiver).
+    AssessorDpo = 8,
+    /// Assesses security.
+    AssessorCiso = 9,
+    /// Assesses usability and accessibility.
+    AssessorUx = 10,
+    /// Keeps budgets and appropriations.
+    Finance = 11,
+    /// Reads.
+    Reader = 12,
+    /// Reads everything, the audit log included; changes nothing.
+    Auditor = 13,
+    /// Another system of the municipality: reads, registers and measures.
+    Integration = 14,
+}
+
+impl Role {
+    /// The name in tokens, policies and rows.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Whether a human being or a program calls: in every audit entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum CallerKind {
+    /// A human being.
+    Person,
+    /// A program with credentials of its own.
+    Service,
+}
+
+/// A role that the token itself carries.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenRole {
+    /// The role.
+    pub role: Role,
+    /// The external id (FK-Organisation) of the unit that it is limited to; the whole organisation when absent.
+    pub unit: Option<Uuid>,
+    /// Whether its holder may grant it to others.
+    pub grantable: bool,
+}
+
+/// An authenticated person or system.
+#[derive(Debug)]
+pub struct Caller {
+    pub(super) subject: String,
+    pub(super) kind: CallerKind,
+    pub(super) token_id: Option<String>,
+    pub(super) roles: BTreeMap<OrganisationId, Vec<TokenRole>>,
+}
+
+impl Caller {
+    /// The subject of the token: the only name a person has here.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Whether a person or a program.
+    pub fn kind(&self) -> CallerKind {
+        self.kind
+    }
+
+    /// The token's own id (`jti`), where it has one.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// The organisations that the caller belongs to.
+    pub fn organisations(&self) -> impl Iterator<Item = OrganisationId> {
+        self.roles.keys().copied()
+    }
+
+    /// The roles that the token carries in an organisation; `None` outside it.
+    pub fn roles_in(&self, organisation: OrganisationId) -> Option<&[TokenRole]> {
+        self.roles.get(&organisation).map(Vec::as_slice)
+    }
+}
