@@ -27,11 +27,18 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 1] = [SqlMigration {
-    name: "m20261123_000001_spine",
-    up: include_str!("../sql/m20261123_000001_spine.up.sql"),
-    down: include_str!("../sql/m20261123_000001_spine.down.sql"),
-}];
+const MIGRATIONS: [SqlMigration; 2] = [
+    SqlMigration {
+        name: "m20261123_000001_spine",
+        up: include_str!("../sql/m20261123_000001_spine.up.sql"),
+        down: include_str!("../sql/m20261123_000001_spine.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261123_000002_authority",
+        up: include_str!("../sql/m20261123_000002_authority.up.sql"),
+        down: include_str!("../sql/m20261123_000002_authority.down.sql"),
+    },
+];
 
 /// Every migration of this version, oldest first.
 pub struct Migrator;

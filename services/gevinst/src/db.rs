@@ -107,7 +107,8 @@ impl Db {
         let tx = Tx { transaction };
         let claimed = match claim {
             None => {
-                let sql = "SELECT set_config('app.organisation', $1, true)";
+                let sql =
+                    "SELECT set_config('app.organisation', $1, true), set_config('app.scopes', '{' || $1 || '}', true)";
                 tx.execute_raw(postgres(sql, [organisation.to_string().into()])).await?;
                 true
             }
@@ -115,7 +116,8 @@ impl Db {
             // table stays as small as a week's commands), and take this one (one that has expired is taken as if it
             // were new).
             Some(claim) => {
-                let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id), \
+                let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id, \
+                        set_config('app.scopes', '{' || $1 || '}', true)), \
                     expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
                         (SELECT r.organisation_id, r.actor, r.key FROM caller JOIN idempotency_records r \
                              ON r.organisation_id = caller.id WHERE r.created_at < $6 AND (r.actor, r.key) <> ($2, $3) \
@@ -202,8 +204,9 @@ impl Scoped<'_> {
         let mut values = question.values.map(|values| values.0).unwrap_or_default();
         values.push(self.organisation.to_string().into());
         let sql = format!(
-            "SELECT answer.* FROM (SELECT set_config('app.organisation', ${}, true) AS organisation OFFSET 0) AS caller \
-             CROSS JOIN LATERAL (SELECT * FROM ({}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS answer",
+            "SELECT answer.* FROM (SELECT set_config('app.organisation', ${0}, true) AS organisation, \
+             set_config('app.scopes', '{{' || ${0} || '}}', true) OFFSET 0) AS caller \
+             CROSS JOIN LATERAL (SELECT * FROM ({1}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS answer",
             values.len(),
             question.sql,
         );
