@@ -5,6 +5,7 @@
 
 pub mod caller;
 pub mod keys;
+pub mod policy;
 pub mod token;
 
 use std::sync::Arc;
