@@ -34,6 +34,11 @@ install_missing() {
         packages=(chromium)
         command -v chromium >/dev/null || missing=chromium
         ;;
+    solver)
+        # What proves the policies.
+        packages=(cvc5)
+        command -v "${CVC5:-cvc5}" >/dev/null || missing=cvc5
+        ;;
     receiver)
         # The trace receiver of the tests links to Python's library, which Python itself does not need.
         local library
