@@ -23,4 +23,5 @@ mod http;
 mod isolation;
 mod organisations;
 mod projects;
+mod proof;
 mod telemetry;
