@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, ModelTrait, Order, QueryFilter, QueryOrder,
     QuerySelect, Select, Value,
-    sea_query::{Expr, Func, SimpleExpr, extension::postgres::PgExpr},
+    sea_query::{ArrayType, Expr, Func, SimpleExpr, extension::postgres::PgExpr},
 };
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
@@ -35,6 +35,8 @@ pub enum FieldKind {
     Date,
     /// One of these names: `=`, `!=`.
     Name(fn(&str) -> bool),
+    /// UUIDs of which one is asked for: `=` it is among them, `!=` it is not.
+    Ids,
 }
 
 /// A field that a list can be filtered on, and by its name ordered by.
@@ -189,7 +191,9 @@ fn write(value: &Value) -> Result<String> {
 fn read(text: &str, kind: &FieldKind) -> Result<Value, String> {
     match kind {
         FieldKind::Text => Ok(text.into()),
-        FieldKind::Id => Uuid::try_parse(text).map(Value::from).map_err(|_| "a UUID in quotes".to_owned()),
+        FieldKind::Id | FieldKind::Ids => {
+            Uuid::try_parse(text).map(Value::from).map_err(|_| "a UUID in quotes".to_owned())
+        }
         FieldKind::Bool => text.parse::<bool>().map(Value::from).map_err(|_| "true or false".to_owned()),
         // In UTC it may lie beyond the years that can be written.
         FieldKind::Time => OffsetDateTime::parse(text, &Rfc3339)
@@ -269,6 +273,15 @@ impl<C: ColumnTrait> Reading<C> {
         }
         let read = read(value.as_str(), &field.kind)
             .map_err(|wanted| self.refuse(&format!("{} must be {wanted}", field.name)))?;
+        if let FieldKind::Ids = field.kind {
+            let one = Value::Array(ArrayType::Uuid, Some(Box::new(vec![read])));
+            let among = column.contains(Expr::value(one));
+            return match comparator {
+                Comparator::Equal => Ok(among),
+                Comparator::NotEqual => Ok(among.not()),
+                _ => Err(self.refuse(&format!("{} takes = and !=", field.name))),
+            };
+        }
         let ordered = matches!(field.kind, FieldKind::Time | FieldKind::Date);
         match comparator {
             Comparator::Equal => Ok(column.eq(read)),

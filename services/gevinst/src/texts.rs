@@ -43,14 +43,25 @@ fn check_below(path: &str, message: &DynamicMessage) -> Result<()> {
 fn check_value(path: &str, name: &str, value: &Value) -> Result<()> {
     match value {
         Value::Message(inner) => check_below(&format!("{path}."), inner),
-        Value::String(text) if text.chars().any(|letter| letter.is_control() && !"\n\r\t".contains(letter)) => {
-            Err(Error::invalid(path, "holds a control character: only line breaks and tabs may stand in a text"))
-        }
-        Value::String(text) if !NO_WORDS.contains(&name) && has_personal_number(text) => {
-            Err(Error::PersonalNumberRefused(path.to_owned()))
+        Value::String(text) => {
+            has_no_control(path, text)?;
+            if NO_WORDS.contains(&name) { Ok(()) } else { has_no_personal_number(path, text) }
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses control characters.
+pub fn has_no_control(path: &str, text: &str) -> Result<()> {
+    if text.chars().any(|letter| letter.is_control() && !"\n\r\t".contains(letter)) {
+        return Err(Error::invalid(path, "holds a control character: only line breaks and tabs may stand in a text"));
+    }
+    Ok(())
+}
+
+/// Refuses personal numbers.
+pub fn has_no_personal_number(path: &str, text: &str) -> Result<()> {
+    if has_personal_number(text) { Err(Error::PersonalNumberRefused(path.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]

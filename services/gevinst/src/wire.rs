@@ -2,13 +2,25 @@
 
 use prost_types::{FieldMask, Timestamp};
 use rust_decimal::Decimal;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime, macros::format_description};
+use uuid::Uuid;
 
 use crate::error::{ECHO, Error, Result};
 
 /// A moment.
 pub fn timestamp(moment: OffsetDateTime) -> Timestamp {
     Timestamp { seconds: moment.unix_timestamp(), nanos: i32::try_from(moment.nanosecond()).unwrap_or_default() }
+}
+
+/// A day that validation has found to look like one.
+pub fn day(field: &str, text: &str) -> Result<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| Error::invalid(field, "is no day of the calendar; write it as 2026-01-31"))
+}
+
+/// A UUID that is no id of ours.
+pub fn uuid(field: &str, text: &str) -> Result<Uuid> {
+    Uuid::try_parse(text).map_err(|_| Error::invalid(field, "must be a UUID"))
 }
 
 /// A decimal that validation has found to be one.

@@ -7,7 +7,6 @@ pub mod rules;
 use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
 use gevinst_proto::v1 as pb;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait, TryIntoModel};
-use time::{Date, macros::format_description};
 
 use self::{
     entity::{Measured, benefit, measurement},
@@ -20,7 +19,7 @@ use crate::{
     error::{Error, Result},
     ids::{BenefitId, MeasurementId, ProjectId},
     projects,
-    wire::{decimal, decimal_text},
+    wire::{day, decimal, decimal_text},
 };
 
 /// Adds a benefit to a project.
@@ -91,8 +90,7 @@ pub async fn list(ctx: Ctx, request: pb::ListBenefitsRequest) -> Result<pb::List
 pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<pb::RecordMeasurementResponse> {
     let benefit_id = BenefitId::parse(&request.benefit)?;
     let value = decimal("value", &request.value)?;
-    let measured_on = Date::parse(&request.measured_on, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| Error::invalid("measured_on", "is no day of the calendar; write it as 2026-01-31"))?;
+    let measured_on = day("measured_on", &request.measured_on)?;
     // Denmark is at most two hours ahead of UTC: whatever day it is there has begun.
     let today = (ctx.now() + time::Duration::hours(2)).date();
     rules::must_have_happened(measured_on, today)?;
