@@ -18,8 +18,10 @@ BEYOND_SCHEMA = {
 }
 
 # Fields that depend on another, or on the day: changes on their mask, the planned value on the benefit's kind, and what
-# is measured has been. And a 64-bit integer, which is text: no keyword bounds what it says.
-DEPENDENT = re.compile(r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on")
+# is measured has been. A unit's days, which have an order, and where it is moved, which is not where it is. A file. And a 64-bit integer, which is text: no keyword bounds what it says.
+DEPENDENT = re.compile(
+    r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on|valid_from|valid_until|parent|content(\[.+)?"
+)
 
 PATIENCE = re.compile(r"[0-9]{1,5}([.][0-9]{1,3})?(s|ms)?")
 
@@ -79,7 +81,7 @@ def before_call(context, case, kwargs):
             unit["name"] += f" {operation} {_called[operation]}"
     if "updateMask" in case.body:
         case.body["updateMask"] = ",".join(case.body["changes"])
-    for name in {"orgUnit", "parent"} & case.body.keys() & sample.keys():
+    for name in {"orgUnit", "parent", "content", "format", "portfolio"} & case.body.keys() & sample.keys():
         case.body[name] = sample[name]
 
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use gevinst::auth::Role;
 use gevinst_proto::{
     DESCRIPTOR_POOL,
@@ -48,6 +49,8 @@ fn is_command(method: &MethodDescriptor) -> bool {
 pub struct Objects {
     organisation: String,
     unit: pb::OrgUnit,
+    to_move: pb::OrgUnit,
+    portfolio: String,
     idea: pb::Project,
     held: pb::Project,
     to_archive: pb::Project,
@@ -65,6 +68,8 @@ impl Objects {
         Self {
             organisation: world.id(),
             unit: world.unit("Prøveenhed").await,
+            to_move: world.unit("Flytteenhed").await,
+            portfolio: world.portfolio("Prøveportefølje").await.id,
             idea: world.project().await,
             held,
             to_archive: world.project().await,
@@ -80,15 +85,26 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     let office = Role::PortfolioOffice;
     let (request, role) = match method {
         "ListOrganisations" => return (json!({}), office),
-        "GetOrganisation" | "ListOrgUnits" | "ListProjects" | "GetGateModel" | "ListBenefits" => (json!({}), office),
+        "GetOrganisation" | "ListOrgUnits" | "ListPortfolios" | "ListProjects" | "GetGateModel" | "ListBenefits" => {
+            (json!({}), office)
+        }
         "CreateOrgUnit" => (json!({"name": "Ny enhed", "parent": of.unit.id}), office),
         "GetOrgUnit" => (json!({"orgUnit": of.unit.id}), office),
         "UpdateOrgUnit" => {
             (json!({"orgUnit": of.unit.id, "changes": {"leader": "ny-leder"}, "etag": of.unit.etag}), office)
         }
+        "MoveOrgUnit" => {
+            (json!({"orgUnit": of.to_move.id, "parent": of.unit.id, "reason": "nu", "etag": of.to_move.etag}), office)
+        }
+        "ListOrgUnitPlacements" => (json!({"orgUnit": of.unit.id}), office),
+        "ImportOrgUnits" => {
+            let file = "kitos_uuid,name\n5f0c1b2a-0000-4000-8000-000000000001,Fra en fil\n";
+            (json!({"format": "ORG_UNIT_FORMAT_CSV", "content": STANDARD.encode(file)}), office)
+        }
+        "CreatePortfolio" => (json!({"name": "Ny portefølje"}), office),
         "RegisterProject" => (
             json!({"title": "t", "vision": "v", "orgUnit": of.unit.id, "projectOwner": "o", "projectManager": "m",
-                "projectClass": "PROJECT_CLASS_EFFICIENCY"}),
+                "projectClass": "PROJECT_CLASS_EFFICIENCY", "portfolio": of.portfolio}),
             office,
         ),
         "GetProject" | "ListGateReviews" => (json!({"project": of.idea.id}), office),
@@ -174,7 +190,7 @@ async fn every_rpc_on_another_organisations_objects_not_found_i25() {
         let refused = code(&caller, &method, &message(&method, foreign.clone())).await;
         assert_eq!(refused, not_found, "{} in their organisation", method.full_name());
         // Our organisation, and each of their objects in turn.
-        for field in ["orgUnit", "project", "gateReview", "benefit", "parent"] {
+        for field in ["orgUnit", "project", "gateReview", "benefit", "parent", "portfolio"] {
             let Some(id) = fields.get(field) else { continue };
             let (mut request, _) = sample(method.name(), &own);
             request[field] = id.clone();
@@ -230,15 +246,20 @@ async fn every_command_validated_only_changes_nothing() {
 }
 
 /// All that an organisation has, its audit log included.
-async fn everything(world: &World) -> (Vec<pb::Project>, Vec<pb::OrgUnit>, Vec<pb::Benefit>, Vec<pb::AuditEntry>) {
+async fn everything(
+    world: &World,
+) -> (Vec<pb::Project>, Vec<pb::OrgUnit>, Vec<pb::Portfolio>, Vec<pb::Benefit>, Vec<pb::AuditEntry>) {
     let organisation = world.id();
     let projects = pb::ListProjectsRequest { organisation: organisation.clone(), page_size: 200, ..Default::default() };
     let units = pb::ListOrgUnitsRequest { organisation: organisation.clone(), page_size: 200, ..Default::default() };
+    let portfolios =
+        pb::ListPortfoliosRequest { organisation: organisation.clone(), page_size: 200, ..Default::default() };
     let benefits = pb::ListBenefitsRequest { organisation, page_size: 200, ..Default::default() };
     let office = world.office();
     (
         office.call(projects).await.unwrap().projects,
         office.call(units).await.unwrap().org_units,
+        office.call(portfolios).await.unwrap().portfolios,
         office.call(benefits).await.unwrap().benefits,
         world.audited("").await,
     )

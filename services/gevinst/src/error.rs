@@ -146,6 +146,15 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Another unit has the external id.
+    ExternalIdTaken {
+        /// Which id: fk_org_uuid or kitos_uuid.
+        field: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// The unit would be below itself.
+    UnitCycle,
     /// The database cannot be reached, and nothing was changed.
     DatabaseUnavailable(DbErr),
     /// The answer to a commit was lost.
@@ -208,6 +217,8 @@ impl Error {
             Self::ReviewAlreadyOpen => ErrorReason::ReviewAlreadyOpen,
             Self::ReviewNotOpen { .. } => ErrorReason::ReviewNotOpen,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
+            Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
+            Self::UnitCycle => ErrorReason::UnitCycle,
             Self::DatabaseUnavailable(_) => ErrorReason::DatabaseUnavailable,
             Self::OutcomeUnknown(_) => ErrorReason::OutcomeUnknown,
             Self::DeadlineExceeded => ErrorReason::DeadlineExceeded,
@@ -241,7 +252,9 @@ impl Error {
             | Self::GateNotNext { .. }
             | Self::ReviewAlreadyOpen
             | Self::ReviewNotOpen { .. }
-            | Self::NameTaken { .. } => Code::FailedPrecondition,
+            | Self::NameTaken { .. }
+            | Self::ExternalIdTaken { .. }
+            | Self::UnitCycle => Code::FailedPrecondition,
             Self::DatabaseUnavailable(_) | Self::OutcomeUnknown(_) | Self::KeysUnavailable => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Overloaded => Code::ResourceExhausted,
@@ -259,6 +272,7 @@ impl Error {
             Self::GateNotNext { gate, next } => vec![("gate", (*gate).to_owned()), ("next", (*next).to_owned())],
             Self::ReviewNotOpen { state } => vec![("state", state.clone())],
             Self::NameTaken { kind, name } => vec![("type", (*kind).to_owned()), ("name", name.clone())],
+            Self::ExternalIdTaken { field, id } => vec![("field", (*field).to_owned()), ("id", id.clone())],
             Self::PersonalNumberRefused(field) => vec![("field", field.clone())],
             _ => Vec::new(),
         }

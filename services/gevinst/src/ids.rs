@@ -32,6 +32,10 @@ kinds! {
     Organisation OrganisationId "organisation";
     /// A unit of an organisation.
     OrgUnit OrgUnitId "org_unit";
+    /// A time that a unit was below another one.
+    OrgUnitPlacement OrgUnitPlacementId "org_unit_placement";
+    /// A set of projects with a purpose of its own.
+    Portfolio PortfolioId "portfolio";
     /// A project.
     Project ProjectId "project";
     /// A review of a project at a gate.

@@ -42,6 +42,11 @@ rpcs! {
         "GetOrgUnit" GetOrgUnitRequest GetOrgUnitResponse,
         "ListOrgUnits" ListOrgUnitsRequest ListOrgUnitsResponse,
         "UpdateOrgUnit" UpdateOrgUnitRequest UpdateOrgUnitResponse,
+        "MoveOrgUnit" MoveOrgUnitRequest MoveOrgUnitResponse,
+        "ListOrgUnitPlacements" ListOrgUnitPlacementsRequest ListOrgUnitPlacementsResponse,
+        "ImportOrgUnits" ImportOrgUnitsRequest ImportOrgUnitsResponse,
+        "CreatePortfolio" CreatePortfolioRequest CreatePortfolioResponse,
+        "ListPortfolios" ListPortfoliosRequest ListPortfoliosResponse,
     }
     "ProjectService" {
         "RegisterProject" RegisterProjectRequest RegisterProjectResponse,

@@ -267,6 +267,13 @@ impl World {
         self.office().call(request).await.unwrap().org_unit.unwrap()
     }
 
+    /// A portfolio of that name.
+    pub async fn portfolio(&self, name: &str) -> pb::Portfolio {
+        let request =
+            pb::CreatePortfolioRequest { organisation: self.id(), name: name.to_owned(), ..Default::default() };
+        self.office().call(request).await.unwrap().portfolio.unwrap()
+    }
+
     /// A registration with all that it must have.
     pub fn registration(&self, unit: &pb::OrgUnit, title: &str) -> pb::RegisterProjectRequest {
         pb::RegisterProjectRequest {
@@ -277,7 +284,7 @@ impl World {
             project_owner: "project-owner".to_owned(),
             project_manager: "manager".to_owned(),
             project_class: pb::ProjectClass::Efficiency.into(),
-            validate_only: false,
+            ..Default::default()
         }
     }
 

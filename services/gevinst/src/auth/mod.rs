@@ -33,6 +33,14 @@ pub enum Action {
     OrgUnitCreate,
     #[strum(serialize = "org_unit.update")]
     OrgUnitUpdate,
+    #[strum(serialize = "org_unit.move")]
+    OrgUnitMove,
+    #[strum(serialize = "org_unit.import")]
+    OrgUnitImport,
+    #[strum(serialize = "portfolio.read")]
+    PortfolioRead,
+    #[strum(serialize = "portfolio.create")]
+    PortfolioCreate,
     #[strum(serialize = "project.read")]
     ProjectRead,
     #[strum(serialize = "project.register")]
@@ -87,10 +95,18 @@ impl Action {
             Integration,
         ];
         match self {
-            Self::OrganisationRead | Self::OrgUnitRead | Self::ProjectRead | Self::GateRead | Self::BenefitRead => {
-                (ANYONE, None)
-            }
-            Self::OrgUnitCreate | Self::OrgUnitUpdate | Self::ProjectArchive => (&[PortfolioOffice], None),
+            Self::OrganisationRead
+            | Self::OrgUnitRead
+            | Self::PortfolioRead
+            | Self::ProjectRead
+            | Self::GateRead
+            | Self::BenefitRead => (ANYONE, None),
+            Self::OrgUnitCreate
+            | Self::OrgUnitUpdate
+            | Self::OrgUnitMove
+            | Self::OrgUnitImport
+            | Self::PortfolioCreate
+            | Self::ProjectArchive => (&[PortfolioOffice], None),
             // Registration takes minutes, also in the areas themselves.
             Self::ProjectRegister => (&[PortfolioOffice, ProjectManager, AreaLeader], None),
             Self::ProjectUpdate => (&[PortfolioOffice], Some(Relationship::ProjectManager)),

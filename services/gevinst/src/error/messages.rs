@@ -99,6 +99,13 @@ impl Error {
             Self::NameTaken { name, .. } => {
                 (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
             }
+            Self::ExternalIdTaken { field, id } => {
+                (format!("En anden enhed har {field} {id}."), format!("Another unit has the {field} {id}."))
+            }
+            Self::UnitCycle => (
+                "En enhed kan ikke flyttes ind under sig selv eller under en enhed, der ligger under den.".into(),
+                "A unit cannot be moved below itself, nor below a unit that is below it.".into(),
+            ),
             Self::DatabaseUnavailable(_) => (
                 "Databasen kan ikke nås lige nu. Intet er ændret: prøv igen.".into(),
                 "The database cannot be reached right now. Nothing was changed: retry.".into(),
