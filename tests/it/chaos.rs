@@ -235,7 +235,7 @@ impl Stand {
             project_owner: "project-owner".to_owned(),
             project_manager: "manager".to_owned(),
             project_class: pb::ProjectClass::Efficiency.into(),
-            validate_only: false,
+            ..Default::default()
         }
     }
 

@@ -487,3 +487,50 @@ async fn archive_with_a_review_open_refused() {
     let failure = world.office().call(request).await.unwrap_err();
     assert!(failure.is(Code::FailedPrecondition, "REVIEW_ALREADY_OPEN"), "{failure:?}");
 }
+
+#[tokio::test]
+async fn track_small_unless_said_otherwise_s08_and_portfolio_if_any() {
+    let world = World::new().await;
+    let unit = world.unit("Spor").await;
+    let portfolio = world.portfolio("Velfærdsteknologi").await;
+    let plain = world.office().call(world.registration(&unit, "Uden")).await.unwrap().project.unwrap();
+    assert_eq!((plain.track(), plain.portfolio.as_ref()), (pb::Track::StartSmall, None));
+    let placed = pb::RegisterProjectRequest {
+        portfolio: Some(portfolio.id.clone()),
+        track: pb::Track::Mandatory.into(),
+        ..world.registration(&unit, "Med")
+    };
+    let placed = world.office().call(placed).await.unwrap().project.unwrap();
+    assert_eq!((placed.track(), placed.portfolio()), (pb::Track::Mandatory, portfolio.id.as_str()));
+    for filter in [format!("portfolio = \"{}\"", portfolio.id), "track = MANDATORY".to_owned()] {
+        let found = world.office().call(pb::ListProjectsRequest { filter, ..list(&world) }).await.unwrap().projects;
+        assert_eq!(found, std::slice::from_ref(&placed));
+    }
+    let changes = pb::ProjectChanges { track: Some(pb::Track::Standard.into()), ..Default::default() };
+    let out = pb::UpdateProjectRequest {
+        update_mask: Some(FieldMask { paths: vec!["portfolio".to_owned(), "track".to_owned()] }),
+        ..update(&world, &placed, changes)
+    };
+    let out = world.office().call(out).await.unwrap().project.unwrap();
+    assert_eq!((out.track(), out.portfolio.as_ref()), (pb::Track::Standard, None));
+    // What a gate decides on says both.
+    let review = world.submitted(&out, pb::GateCode::G1).await;
+    let basis: serde_json::Value = serde_json::from_str(&review.decision_basis.unwrap().canonical_json).unwrap();
+    assert_eq!((basis["project"]["track"].as_str(), basis["project"]["portfolio"].as_str()), (Some("STANDARD"), None));
+}
+
+#[tokio::test]
+async fn portfolio_that_is_not_there_or_another_organisations_not_found() {
+    let world = World::new().await;
+    let unit = world.unit("Portefølje").await;
+    let theirs = world.elsewhere().await.portfolio("Deres").await;
+    let placed =
+        pb::RegisterProjectRequest { portfolio: Some(theirs.id.clone()), ..world.registration(&unit, "Forkert") };
+    let failure = world.office().call(placed).await.unwrap_err();
+    assert!(failure.is(Code::NotFound, "NOT_FOUND"), "{failure:?}");
+    assert_eq!(failure.metadata["type"], "portfolio");
+    let project = world.office().call(world.registration(&unit, "Rigtig")).await.unwrap().project.unwrap();
+    let moved = pb::ProjectChanges { portfolio: Some(theirs.id), ..Default::default() };
+    let failure = world.office().call(update(&world, &project, moved)).await.unwrap_err();
+    assert!(failure.is(Code::NotFound, "NOT_FOUND"), "{failure:?}");
+}

@@ -165,7 +165,7 @@ impl People {
             project_owner: format!("projektejer-{}", demo.id.to_lowercase()),
             project_manager: format!("projektleder-{}", demo.id.to_lowercase()),
             project_class: class.unwrap_or_default().into(),
-            validate_only: false,
+            ..Default::default()
         };
         let call = self.office.call(&format!("demo-{}-register", demo.id), request)?;
         let answer = client.register_project(call).await.map_err(|status| status.to_string())?.into_inner();

@@ -35,7 +35,7 @@ pub fn freeze(
     decided: &[Review],
 ) -> Result<Basis> {
     let document = json!({
-        "version": 1,
+        "version": 2,
         "gate_model": {"name": MODEL.0, "version": MODEL.1},
         "gate": gate,
         "attempt": attempt,
@@ -49,6 +49,8 @@ pub fn freeze(
             "project_owner": project.project_owner,
             "project_manager": project.project_manager,
             "project_class": project.project_class,
+            "portfolio": project.portfolio_id,
+            "track": project.track,
             "stage": project.stage,
             "status": project.status,
             "version": project.version,

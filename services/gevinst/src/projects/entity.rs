@@ -6,12 +6,12 @@ use gevinst_proto::v1 as pb;
 use sea_orm::entity::prelude::*;
 use time::OffsetDateTime;
 
-use super::rules::{ProjectClass, Stage, Standing, Status};
+use super::rules::{ProjectClass, Stage, Standing, Status, Track};
 use crate::{
     auth::{Relationship, Resource},
     db::postgres,
     error::Result,
-    ids::{OrgUnitId, OrganisationId, ProjectId},
+    ids::{OrgUnitId, OrganisationId, PortfolioId, ProjectId},
     listing::{Field, FieldKind, List},
     wire::{etag, known, timestamp},
 };
@@ -34,6 +34,8 @@ pub struct Model {
     pub stage: String,
     pub status: String,
     pub archived: bool,
+    pub portfolio_id: Option<Uuid>,
+    pub track: String,
     pub version: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
@@ -57,9 +59,9 @@ const REGISTER: &str = "WITH year AS (SELECT extract(year FROM $9::timestamptz A
     numbered AS (INSERT INTO project_numbers AS n (organisation_id, year, last) SELECT $1, y, 1 FROM year \
         ON CONFLICT (organisation_id, year) DO UPDATE SET last = n.last + 1 RETURNING year, last) \
     INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
-        project_class, stage, status, created_at, updated_at) \
+        project_class, stage, status, created_at, updated_at, portfolio_id, track) \
     SELECT $1, $2, o.number_prefix || '-' || year || '-' || lpad(last::text, greatest(3, length(last::text)), '0'), \
-        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
+        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9, $12, $13 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
 
 /// What a new project is made of.
 pub struct Registration {
@@ -71,6 +73,8 @@ pub struct Registration {
     pub project_owner: String,
     pub project_manager: String,
     pub project_class: ProjectClass,
+    pub portfolio: Option<PortfolioId>,
+    pub track: Track,
     pub now: OffsetDateTime,
 }
 
@@ -88,6 +92,8 @@ pub async fn register(db: &impl ConnectionTrait, new: Registration) -> Result<Op
         new.now.into(),
         <&str>::from(Stage::Idea).into(),
         <&str>::from(Status::Active).into(),
+        new.portfolio.map(PortfolioId::uuid).into(),
+        <&str>::from(new.track).into(),
     ];
     Entity::find().from_raw_sql(postgres(REGISTER, values)).one(db).await
 }
@@ -98,6 +104,7 @@ pub static LIST: List<Entity> = List {
         Field { name: "number", column: Column::Number, kind: FieldKind::Text },
         Field { name: "title", column: Column::Title, kind: FieldKind::Text },
         Field { name: "org_unit", column: Column::OrgUnitId, kind: FieldKind::Id },
+        Field { name: "portfolio", column: Column::PortfolioId, kind: FieldKind::Id },
         Field { name: "project_owner", column: Column::ProjectOwner, kind: FieldKind::Text },
         Field { name: "project_manager", column: Column::ProjectManager, kind: FieldKind::Text },
         Field {
@@ -105,6 +112,7 @@ pub static LIST: List<Entity> = List {
             column: Column::ProjectClass,
             kind: FieldKind::Name(|name| name.parse::<ProjectClass>().is_ok()),
         },
+        Field { name: "track", column: Column::Track, kind: FieldKind::Name(|name| name.parse::<Track>().is_ok()) },
         Field { name: "stage", column: Column::Stage, kind: FieldKind::Name(|name| name.parse::<Stage>().is_ok()) },
         Field { name: "status", column: Column::Status, kind: FieldKind::Name(|name| name.parse::<Status>().is_ok()) },
         Field { name: "archived", column: Column::Archived, kind: FieldKind::Bool },
@@ -146,6 +154,8 @@ impl Model {
             create_time: Some(timestamp(self.created_at)),
             update_time: Some(timestamp(self.updated_at)),
             etag: etag(self.version),
+            portfolio: self.portfolio_id.map(|id| id.to_string()),
+            track: known::<Track>(&self.track)? as i32,
         })
     }
 }

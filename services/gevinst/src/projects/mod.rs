@@ -12,15 +12,15 @@ use sea_orm::{
 
 use self::{
     entity::Model,
-    rules::{ProjectClass, Stage, Status},
+    rules::{ProjectClass, Stage, Status, Track},
 };
 use crate::{
     audit::Object,
     auth::{Action, Resource},
     ctx::{Changes, Command, Ctx},
-    error::{Error, Result, on_constraint},
+    error::{Error, Result, violates},
     gates,
-    ids::{OrgUnitId, Project, ProjectId},
+    ids::{OrgUnitId, PortfolioId, Project, ProjectId},
     wire::{etag, masked, required},
 };
 
@@ -28,6 +28,8 @@ use crate::{
 pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<pb::RegisterProjectResponse> {
     let unit = OrgUnitId::parse(&request.org_unit)?;
     let class = class(request.project_class)?;
+    let portfolio = request.portfolio.as_deref().map(PortfolioId::parse).transpose()?;
+    let track = Track::registered(request.track)?;
     ctx.command(Action::ProjectRegister, Object::new::<Project>(), async move |command| {
         let allowed = command.authorize(Resource::Organisation)?;
         let id: ProjectId = command.ctx().new_id();
@@ -40,11 +42,12 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
             project_owner: request.project_owner,
             project_manager: request.project_manager,
             project_class: class,
+            portfolio,
+            track,
             now: command.ctx().now(),
         };
-        let registered = entity::register(command.tx(), registration)
-            .await
-            .map_err(on_constraint("projects_org_unit_fkey", || unit.not_found()))?;
+        let registered =
+            entity::register(command.tx(), registration).await.map_err(|error| misplaced(error, unit, portfolio))?;
         let project = registered.ok_or_else(|| Error::Internal("nothing was registered".to_owned()))?;
         let changes = described(&project);
         let response = pb::RegisterProjectResponse { project: Some(project.into_proto()?) };
@@ -89,9 +92,12 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
             ("project_owner", new.project_owner.is_some()),
             ("project_manager", new.project_manager.is_some()),
             ("project_class", new.project_class.is_some()),
+            ("portfolio", new.portfolio.is_some()),
+            ("track", new.track.is_some()),
         ],
     )?;
     let unit = new.org_unit.as_deref().map(OrgUnitId::parse).transpose()?;
+    let portfolio = new.portfolio.as_deref().map(PortfolioId::parse).transpose()?;
     ctx.command(Action::ProjectUpdate, Object::of(id), async move |command| {
         let before = load(&command, id).await?;
         let allowed = command.authorize(&before)?;
@@ -105,16 +111,19 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
                 "org_unit" => project.org_unit_id = Set(required(field, unit)?.uuid()),
                 "project_owner" => project.project_owner = Set(required(field, new.project_owner.clone())?),
                 "project_manager" => project.project_manager = Set(required(field, new.project_manager.clone())?),
-                _ => {
+                "project_class" => {
                     let class = class(required(field, new.project_class)?)?;
                     project.project_class = Set(<&str>::from(class).to_owned());
+                }
+                "portfolio" => project.portfolio_id = Set(portfolio.map(PortfolioId::uuid)),
+                _ => {
+                    let track = Track::changed(required(field, new.track)?)?;
+                    project.track = Set(<&str>::from(track).to_owned());
                 }
             }
         }
         let unit = unit.unwrap_or_else(|| OrgUnitId::new(before.org_unit_id));
-        let after = save(&command, &before, project)
-            .await
-            .map_err(on_constraint("projects_org_unit_fkey", || unit.not_found()))?;
+        let after = save(&command, &before, project).await.map_err(|error| misplaced(error, unit, portfolio))?;
         let changes = changed(&before, &after);
         let response = pb::UpdateProjectResponse { project: Some(after.into_proto()?) };
         Ok(command.done(allowed, changes, response))
@@ -187,6 +196,15 @@ fn must_match(project: &Model, wanted: &str) -> Result<()> {
     if etag(project.version) == wanted { Ok(()) } else { Err(Error::EtagStale) }
 }
 
+/// A unit or a portfolio that is not there.
+fn misplaced(error: sea_orm::DbErr, unit: OrgUnitId, portfolio: Option<PortfolioId>) -> Error {
+    match portfolio {
+        _ if violates(&error, "projects_org_unit_fkey") => unit.not_found(),
+        Some(portfolio) if violates(&error, "projects_portfolio_fkey") => portfolio.not_found(),
+        _ => error.into(),
+    }
+}
+
 fn class(number: i32) -> Result<ProjectClass> {
     ProjectClass::from_repr(number).ok_or_else(|| Error::invalid("project_class", "is no class"))
 }
@@ -203,6 +221,8 @@ fn described(project: &Model) -> Changes {
         .set("project_class", project.project_class.as_str())
         .set("stage", project.stage.as_str())
         .set("status", project.status.as_str())
+        .set("portfolio", project.portfolio_id.map(|id| id.to_string()))
+        .set("track", project.track.as_str())
 }
 
 /// What differs between two states of a project, for the audit entry.
@@ -216,5 +236,7 @@ pub fn changed(before: &Model, after: &Model) -> Changes {
         .change("project_class", before.project_class.as_str(), after.project_class.as_str())
         .change("stage", before.stage.as_str(), after.stage.as_str())
         .change("status", before.status.as_str(), after.status.as_str())
+        .change("portfolio", before.portfolio_id.map(|id| id.to_string()), after.portfolio_id.map(|id| id.to_string()))
+        .change("track", before.track.as_str(), after.track.as_str())
         .change("archived", before.archived, after.archived)
 }

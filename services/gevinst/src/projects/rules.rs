@@ -45,6 +45,29 @@ pub enum ProjectClass {
     JointMunicipal = 8,
 }
 
+/// How much is ventured at once (S08). Numbers and names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, FromRepr, IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[repr(i32)]
+#[expect(missing_docs, reason = "the contract explains each")]
+pub enum Track {
+    StartSmall = 1,
+    Standard = 2,
+    Mandatory = 3,
+}
+
+impl Track {
+    /// S08: a project that says nothing of it starts small.
+    pub fn registered(number: i32) -> Result<Self> {
+        if number == 0 { Ok(Self::StartSmall) } else { Self::changed(number) }
+    }
+
+    /// The track of that number.
+    pub fn changed(number: i32) -> Result<Self> {
+        Self::from_repr(number).ok_or_else(|| Error::invalid("track", "is no track"))
+    }
+}
+
 /// Where a project stands, as far as a rule asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
@@ -109,6 +132,17 @@ mod tests {
             let name = format!("PROJECT_CLASS_{}", <&str>::from(class));
             assert_eq!(pb::ProjectClass::from_str_name(&name).map(i32::from), Some(class as i32), "{name}");
         }
+        for track in Track::iter() {
+            let name = format!("TRACK_{}", <&str>::from(track));
+            assert_eq!(pb::Track::from_str_name(&name).map(i32::from), Some(track as i32), "{name}");
+        }
+    }
+
+    #[test]
+    fn track_of_a_registration_small_unless_it_says_otherwise_s08() {
+        assert_eq!(Track::registered(0).unwrap(), Track::StartSmall);
+        assert_eq!(Track::registered(3).unwrap(), Track::Mandatory);
+        assert!(Track::registered(4).is_err() && Track::changed(0).is_err());
     }
 
     #[test]
