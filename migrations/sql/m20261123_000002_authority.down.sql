@@ -20,4 +20,4 @@ ALTER TABLE org_units
     DROP CONSTRAINT org_units_name_key,
     DROP COLUMN fk_org_uuid, DROP COLUMN kitos_uuid, DROP COLUMN valid_from, DROP COLUMN valid_until, DROP COLUMN path,
     ADD CONSTRAINT org_units_name_key UNIQUE (organisation_id, name);
-DROP INDEX org_units_leader, org_units_parent;
+DROP INDEX org_units_leader, org_units_name, org_units_parent;

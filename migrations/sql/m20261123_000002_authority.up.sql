@@ -25,6 +25,8 @@ ALTER TABLE org_units
     -- Two units may share a name, but not below the same one: every school has an administration.
     ADD CONSTRAINT org_units_name_key UNIQUE NULLS NOT DISTINCT (organisation_id, parent_id, name);
 CREATE INDEX org_units_leader ON org_units (organisation_id, leader) WHERE leader IS NOT NULL;
+-- The unique key begins with the parent now: lists by name need one of their own.
+CREATE INDEX org_units_name ON org_units (organisation_id, name, id);
 CREATE INDEX org_units_parent ON org_units (organisation_id, parent_id, id);
 
 -- What a unit was part of, and when: a move closes one row and opens another, and none is ever forgotten.
@@ -71,6 +73,7 @@ CREATE TABLE portfolios (
     PRIMARY KEY (organisation_id, id),
     CONSTRAINT portfolios_name_key UNIQUE (organisation_id, name)
 );
+CREATE INDEX portfolios_created ON portfolios (organisation_id, created_at, id);
 
 ALTER TABLE projects
     ADD COLUMN portfolio_id uuid,
@@ -93,7 +96,8 @@ END $$;
 CREATE TRIGGER projects_scopes BEFORE INSERT OR UPDATE OF org_unit_id, portfolio_id ON projects
     FOR EACH ROW EXECUTE FUNCTION project_scopes();
 
--- A unit that moves takes with it the units below it and the projects in them.
+-- A unit that moves takes with it the units below it and the projects in them. One statement moves units of one level
+-- only: an event that waits still carries the path from before the move of a unit above.
 CREATE FUNCTION org_unit_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE org_units SET path = NEW.path || id WHERE organisation_id = NEW.organisation_id AND parent_id = NEW.id;
@@ -117,9 +121,9 @@ CREATE TABLE role_grants (
     organisation_id uuid        NOT NULL REFERENCES organisations (id),
     id              uuid        NOT NULL,
     subject         text        NOT NULL,
-    role            text        NOT NULL CHECK (role IN ('executive-board', 'steering-group', 'portfolio-office',
-                        'project-owner', 'project-manager', 'benefit-owner', 'area-leader', 'assessor-dpo',
-                        'assessor-ciso', 'assessor-ux', 'finance', 'reader', 'auditor', 'integration')),
+    role            text        NOT NULL CHECK (role IN ('EXECUTIVE_BOARD', 'STEERING_GROUP', 'PORTFOLIO_OFFICE',
+                        'PROJECT_OWNER', 'PROJECT_MANAGER', 'BENEFIT_OWNER', 'AREA_LEADER', 'ASSESSOR_DPO',
+                        'ASSESSOR_CISO', 'ASSESSOR_UX', 'FINANCE', 'READER', 'AUDITOR', 'INTEGRATION')),
     scope_kind      text        NOT NULL CHECK (scope_kind IN ('ORGANISATION', 'PORTFOLIO', 'ORG_UNIT', 'PROJECT')),
     scope_id        uuid        NOT NULL,
     -- Whether its holder may grant the same, in the same place or inside it, to others.
@@ -174,7 +178,7 @@ CREATE INDEX delegations_proposed ON delegations (organisation_id, proposed_at, 
 CREATE TABLE authority_rules (
     organisation_id uuid        NOT NULL REFERENCES organisations (id),
     id              uuid        NOT NULL,
-    role            text        NOT NULL CHECK (role IN ('executive-board', 'steering-group')),
+    role            text        NOT NULL CHECK (role IN ('EXECUTIVE_BOARD', 'STEERING_GROUP')),
     max_amount_ore  bigint      NOT NULL CHECK (max_amount_ore >= 0),
     max_risk_class  text        NOT NULL CHECK (max_risk_class IN ('LOW', 'MEDIUM', 'HIGH')),
     tracks          text[]      NOT NULL CHECK (tracks <@ ARRAY['START_SMALL', 'STANDARD', 'MANDATORY'] AND tracks <> '{}'),
@@ -199,7 +203,7 @@ INSERT INTO authority_rules (organisation_id, id, role, max_amount_ore, max_risk
         second_required, valid_from, reason, set_by, set_at)
     SELECT o.id, gen_random_uuid(), r.role, r.max_amount_ore, 'HIGH', ARRAY['START_SMALL', 'STANDARD', 'MANDATORY'],
         ARRAY['GO', 'HOLD', 'RECYCLE', 'KILL'], r.second_required, o.created_at::date, 'default', 'operator', o.created_at
-    FROM organisations o, (VALUES ('steering-group', 1000000000, false), ('executive-board', 9223372036854775807, true))
+    FROM organisations o, (VALUES ('STEERING_GROUP', 1000000000, false), ('EXECUTIVE_BOARD', 9223372036854775807, true))
         AS r (role, max_amount_ore, second_required);
 
 ALTER TABLE gate_reviews
@@ -277,7 +281,7 @@ CREATE INDEX refused_calls_occurred ON refused_calls (occurred_at, id);
 
 -- Who acted as what, for whom, and which policy refused.
 ALTER TABLE audit_entries
-    ADD COLUMN actor_kind text NOT NULL DEFAULT 'PERSON' CHECK (actor_kind IN ('PERSON', 'SERVICE', 'OPERATOR')),
+    ADD COLUMN actor_kind text NOT NULL DEFAULT 'PERSON' CHECK (actor_kind IN ('PERSON', 'SERVICE', 'OPERATOR', 'SYSTEM')),
     ADD COLUMN acting_for text NOT NULL DEFAULT '',
     ADD COLUMN policy     text NOT NULL DEFAULT '';
 

@@ -69,7 +69,10 @@ async fn entries_never_changed_not_even_by_the_owner_i24() {
     world.project().await;
     let owner = crate::harness::owner().await;
     for sql in ["UPDATE audit_entries SET actor = 'x'", "DELETE FROM audit_entries"] {
-        let scoped = format!("SELECT set_config('app.organisation', '{}', true); {sql}", world.organisation);
+        let scoped = format!(
+            "SELECT set_config('app.organisation', '{0}', true), set_config('app.scopes', '{{{{{0}}}}}', true); {sql}",
+            world.organisation
+        );
         let error = owner.execute_unprepared(&scoped).await.unwrap_err();
         assert!(error.to_string().contains("never changed or removed"), "{sql}: {error}");
     }

@@ -94,7 +94,7 @@ async fn measure_by_its_owner_allowed_by_others_denied() {
     let other = world.person("another-owner", &[Role::BenefitOwner]);
     let failure = other.call(world.measurement(&benefit, "1", "2026-06-30")).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
-    assert_eq!(failure.metadata["needs"], "portfolio-office or the object's benefit-owner");
+    assert_eq!(failure.metadata["needs"], "portfolio-office, integration or to be the object's benefit-owner");
 }
 
 #[tokio::test]
@@ -145,7 +145,10 @@ async fn measurements_newest_day_first_and_never_changed_i14() {
 
     let db = crate::harness::runtime_role().await;
     for sql in ["UPDATE measurements SET value = 0", "DELETE FROM measurements"] {
-        let scoped = format!("SELECT set_config('app.organisation', '{}', true); {sql}", world.organisation);
+        let scoped = format!(
+            "SELECT set_config('app.organisation', '{0}', true), set_config('app.scopes', '{{{{{0}}}}}', true); {sql}",
+            world.organisation
+        );
         assert!(db.execute_unprepared(&scoped).await.is_err(), "{sql}");
         // The owner of the schema, who may, is stopped by the trigger.
         let owner = crate::harness::owner().await;

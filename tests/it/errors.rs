@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gevinst::{
     audit::Object,
-    auth::{Action, Role, token::Verifier},
+    auth::{Action, Role, policy::Policies, token::Verifier},
     config::Secret,
     ctx::{App, Call, Ctx},
     db::Db,
@@ -222,7 +222,7 @@ async fn panic_in_a_command_internal_and_nothing_of_it_stays() {
         idempotency_key: None,
     };
     let message = pb::GetOrganisationRequest { organisation: world.id() };
-    let app = Arc::new(App::new(db, world.clock.clone()));
+    let app = Arc::new(App::new(db, world.clock.clone(), Policies::load(None).unwrap()));
     let ctx = Ctx::new(app, Arc::new(call), Arc::new(caller), None, &message).unwrap();
     let sql = format!("UPDATE org_units SET name = 'Halvt' WHERE id = '{}'", unit.id);
     let answer = ctx.command::<pb::GetOrganisationResponse, _, _>(

@@ -297,7 +297,7 @@ async fn hold_then_resume_returns_to_the_same_gate() {
         organisation: world.id(),
         project: project.id.clone(),
         reason: "Der er plads i hverdagen igen.".to_owned(),
-        validate_only: false,
+        ..Default::default()
     };
     let failure = world.office().call(resume.clone()).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
@@ -384,7 +384,10 @@ async fn decided_review_cannot_be_changed_by_sql_either() {
         format!("UPDATE gate_reviews SET reason = 'anden' WHERE id = '{}'", review.id),
         format!("DELETE FROM gate_reviews WHERE id = '{}'", review.id),
     ] {
-        let scoped = format!("SELECT set_config('app.organisation', '{}', true); {sql}", world.organisation);
+        let scoped = format!(
+            "SELECT set_config('app.organisation', '{0}', true), set_config('app.scopes', '{{{{{0}}}}}', true); {sql}",
+            world.organisation
+        );
         assert!(db.execute_unprepared(&scoped).await.is_err(), "{sql}");
     }
 }

@@ -1,6 +1,7 @@
 //! One organisation cannot see another: held by PostgreSQL itself, whatever the service asks.
 
-use gevinst::{config::Secret, db::Db, ids::OrganisationId};
+use gevinst::auth::Role;
+use gevinst::{config::Secret, db::Db};
 use gevinst_proto::v1 as pb;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement, TransactionTrait};
 use std::time::Duration;
@@ -8,13 +9,15 @@ use std::time::Duration;
 use crate::harness::{CLUSTER, Proxy, World, config, owner, runtime_role};
 
 /// Tables that hold no organisation's rows, and why.
-const SHARED: [&str; 1] = [
+const SHARED: [&str; 2] = [
+    // Calls refused before an organisation was known: the service can only add to it, and read none of it.
+    "refused_calls",
     // The migrator's own: which migrations have run.
     "seaql_migrations",
 ];
 
 /// Tables whose rows the runtime role may never change or remove.
-const APPEND_ONLY: [&str; 2] = ["audit_entries", "measurements"];
+const APPEND_ONLY: [&str; 4] = ["audit_entries", "gate_votes", "measurements", "refused_calls"];
 
 #[derive(FromQueryResult, Debug)]
 struct Table {
@@ -47,7 +50,7 @@ async fn count(db: &DatabaseConnection, organisation: Option<&str>, table: &str,
     if let Some(organisation) = organisation {
         let set = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "SELECT set_config('app.organisation', $1, true)",
+            "SELECT set_config('app.organisation', $1, true), set_config('app.scopes', '{' || $1 || '}', true)",
             [organisation.into()],
         );
         tx.query_one_raw(set).await.unwrap();
@@ -77,7 +80,7 @@ async fn runtime_role_changes_and_removes_no_more_than_it_must() {
         assert!(!table.can_truncate, "{table:?}");
         assert_eq!(table.can_remove, table.name == "idempotency_records", "{table:?}");
         let never = APPEND_ONLY.contains(&table.name.as_str())
-            || ["organisations", "seaql_migrations", "benefits"].contains(&table.name.as_str());
+            || ["organisations", "seaql_migrations", "benefits", "portfolios"].contains(&table.name.as_str());
         assert_eq!(table.can_change, !never, "{table:?}");
     }
 }
@@ -120,7 +123,10 @@ async fn raw_sql_across_organisations_on_the_runtime_role_sees_nothing() {
         let project = world.project().await;
         let benefit = world.benefit(&project, "1", "2").await;
         world.benefit_owner().key("k").call(world.measurement(&benefit, "1", "2026-01-31")).await.unwrap();
-        world.submitted(&project, pb::GateCode::G1).await;
+        world.decided(&project, pb::GateCode::G1, pb::GateOutcome::Go).await;
+        world.delegated(&world.granted("lender", Role::SteeringGroup).await, "substitute").await;
+        world.denied("nobody").await;
+        world.portfolio("Velfærd").await;
     }
     let db = runtime_role().await;
     let names = tables(&db).await.into_iter().map(|table| table.name).filter(|name| !SHARED.contains(&name.as_str()));
@@ -140,7 +146,10 @@ async fn raw_sql_writes_across_organisations_refused() {
     let there = here.elsewhere().await;
     let (ours, theirs) = (here.project().await, there.project().await);
     let db = runtime_role().await;
-    let scope = format!("SELECT set_config('app.organisation', '{}', true);", here.organisation);
+    let scope = format!(
+        "SELECT set_config('app.organisation', '{0}', true), set_config('app.scopes', '{{{0}}}', true);",
+        here.organisation
+    );
     let plant = format!(
         "{scope} INSERT INTO org_units (organisation_id, id, name, is_operational_area, created_at, updated_at) \
          VALUES ('{}', gen_random_uuid(), 'Plantet', true, now(), now())",
@@ -187,7 +196,7 @@ async fn scoped_read_of_any_shape_sees_its_organisation_only() {
     ];
     for _ in 0..8 {
         for world in [&here, &there] {
-            let scoped = db.scoped(OrganisationId::new(world.organisation));
+            let scoped = db.scoped(world.asker());
             for question in questions {
                 let rows = scoped.query_all_raw(gevinst::db::postgres(question, [])).await.unwrap();
                 assert!(!rows.is_empty(), "{question}");
@@ -198,7 +207,7 @@ async fn scoped_read_of_any_shape_sees_its_organisation_only() {
         }
     }
     let write = "DELETE FROM idempotency_records RETURNING organisation_id";
-    let scoped = db.scoped(OrganisationId::new(here.organisation));
+    let scoped = db.scoped(here.asker());
     assert!(scoped.query_all_raw(gevinst::db::postgres(write, [])).await.is_err());
     assert!(scoped.execute_unprepared("DELETE FROM idempotency_records").await.is_err());
 }

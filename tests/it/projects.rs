@@ -85,7 +85,7 @@ async fn register_as_reader_denied_with_what_it_needs() {
     let failure = reader.call(world.registration(&unit, "Nej")).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
     assert_eq!(failure.metadata["action"], "project.register");
-    assert_eq!(failure.metadata["needs"], "portfolio-office or project-manager or area-leader");
+    assert_eq!(failure.metadata["needs"], "portfolio-office, project-manager, area-leader or integration");
 }
 
 #[tokio::test]
@@ -188,9 +188,12 @@ async fn register_keys_that_have_expired_swept_out_by_later_ones() {
     }
     let db = crate::harness::runtime_role().await;
     let tx = db.begin().await.unwrap();
-    tx.execute_unprepared(&format!("SELECT set_config('app.organisation', '{}', true)", world.organisation))
-        .await
-        .unwrap();
+    tx.execute_unprepared(&format!(
+        "SELECT set_config('app.organisation', '{0}', true), set_config('app.scopes', '{{{{{0}}}}}', true)",
+        world.organisation
+    ))
+    .await
+    .unwrap();
     let count = gevinst::db::postgres("SELECT count(*) FROM idempotency_records", []);
     let left = tx.query_one_raw(count).await.unwrap().unwrap();
     assert_eq!(left.try_get_by_index::<i64>(0).unwrap(), 3);

@@ -60,6 +60,8 @@ pub struct Config {
     pub database_connections: u32,
     /// What a token must be.
     pub token: TokenConfig,
+    /// What the operator forbids on top of the shipped policies, in Cedar; nothing when absent.
+    pub policies: Option<String>,
     /// The longest that a call may take, and what it gets when it does not ask.
     pub max_deadline: Duration,
     /// How many calls are served at once before more are refused.
@@ -106,6 +108,7 @@ impl Config {
                 audience: reader.or("TOKEN_AUDIENCE", "gevinst"),
                 keys: reader.keys(),
             },
+            policies: reader.take("POLICY"),
             max_deadline: Duration::from_millis(reader.or("MAX_DEADLINE_MS", "30000")),
             max_concurrent_calls: reader.or("MAX_CONCURRENT_CALLS", "1024"),
             drain: Duration::from_millis(reader.or("DRAIN_MS", "30000")),

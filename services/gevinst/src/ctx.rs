@@ -16,7 +16,7 @@ use aws_lc_rs::digest;
 use prost::Message;
 use prost_protovalidate::Validator;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
@@ -25,8 +25,12 @@ use uuid::{ContextV7, Uuid};
 
 use crate::{
     audit::{self, Entry, Object},
-    auth::{Action, Allowed, Caller, Resource},
-    db::{Claim, Db, Scoped, Tx, postgres},
+    auth::{
+        Action, Allowed, Authority, Caller, Resource, Role,
+        authority::Asker,
+        policy::{Deciding, Policies, Question},
+    },
+    db::{Begun, Claim, Db, Scoped, Tx, postgres},
     error::{Error, Language, Result},
     ids::{Id, Kind, OrganisationId},
     texts,
@@ -74,6 +78,8 @@ pub struct App {
     pub clock: Clock,
     /// The ids.
     pub ids: Ids,
+    /// Who may do what.
+    pub policies: Policies,
     /// Commands under way: a shutdown waits for them, also when their callers have left.
     pub commands: TaskTracker,
     validator: Validator,
@@ -81,8 +87,9 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, ids: Ids::default(), commands: TaskTracker::new(), validator: Validator::new() }
+    pub fn new(db: Db, clock: Clock, policies: Policies) -> Self {
+        let validator = Validator::new();
+        Self { db, clock, ids: Ids::default(), policies, commands: TaskTracker::new(), validator }
     }
 
     /// Compiles the rules of every request message, so that the first caller does not wait for it.
@@ -140,6 +147,7 @@ pub struct Ctx {
     organisation: Option<OrganisationId>,
     now: OffsetDateTime,
     validate_only: bool,
+    acting_for: Option<String>,
     idempotency_key: Option<String>,
     request_sha256: Vec<u8>,
     _place: Option<Place>,
@@ -166,6 +174,13 @@ impl Ctx {
             return Err(organisation.not_found());
         }
         let validate_only = matches!(dynamic.get_field_by_name("validate_only").as_deref(), Some(Value::Bool(true)));
+        let acting_for = match dynamic.get_field_by_name("acting_for").as_deref() {
+            Some(Value::String(other)) if !other.is_empty() => Some(other.clone()),
+            _ => None,
+        };
+        if acting_for.as_deref() == Some(caller.subject()) {
+            return Err(Error::invalid("acting_for", "is yourself: leave it out"));
+        }
         let idempotency_key = match &call.idempotency_key {
             None => None,
             Some(key) => Some(idempotency_key(key)?),
@@ -178,6 +193,7 @@ impl Ctx {
             now: app.clock.now(),
             organisation,
             validate_only,
+            acting_for,
             idempotency_key,
             request_sha256: hash.finish().as_ref().to_vec(),
             _place: place,
@@ -190,6 +206,11 @@ impl Ctx {
     /// The time of the call; the same throughout it.
     pub fn now(&self) -> OffsetDateTime {
         self.now
+    }
+
+    /// What errors and messages are written in.
+    pub fn language(&self) -> Language {
+        self.call.language
     }
 
     /// A new id.
@@ -207,26 +228,25 @@ impl Ctx {
         self.organisation.ok_or_else(|| Error::Internal(format!("{} has no organisation", self.call.method)))
     }
 
-    /// Whether the caller may do this to that. Deny by default: the table in `auth/mod.rs` says who may.
-    pub fn authorize<'r>(&self, action: Action, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
-        self.caller.authorize(self.organisation()?, action, &resource.into())
+    /// Whom the caller acts for, under a delegation.
+    pub fn acting_for(&self) -> Option<&str> {
+        self.acting_for.as_deref()
     }
 
-    /// The organisation's rows, to read: the only way to them, and not without the right to. A refusal is recorded.
-    pub async fn read(&self, action: Action) -> Result<Scoped<'_>> {
-        let organisation = self.organisation()?;
-        match self.authorize(action, Resource::Organisation) {
-            Ok(_) => Ok(self.app.db.scoped(organisation)),
-            Err(refusal) => {
-                self.record_refusal(action, Object::of(organisation), &refusal).await?;
-                Err(refusal)
-            }
-        }
+    /// What the caller sees of the organisation's rows, to read: the only way to them. [`Reading::found`] and
+    /// [`Reading::listed`] then decide.
+    pub fn read(&self, action: Action) -> Result<Reading<'_>> {
+        let scoped = self.app.db.scoped(self.asker()?);
+        Ok(Reading { ctx: self, action, scoped })
+    }
+
+    fn asker(&self) -> Result<Asker> {
+        Ok(Asker::new(&self.caller, self.organisation()?, self.now))
     }
 
     /// The organisations that the caller belongs to, as rows: the one read that needs no organisation to begin with.
     pub async fn own_organisations(&self) -> Result<Vec<QueryResult>> {
-        self.app.db.organisations(self.caller.organisations()).await
+        self.app.db.organisations(&self.caller).await
     }
 
     /// Runs a command: one transaction, organisation-scoped, begun and committed here and nowhere else, which cannot be
@@ -245,6 +265,9 @@ impl Ctx {
             otel.name = action.name(),
             audit.action = action.name(),
             audit.actor = self.caller.subject(),
+            audit.actor_kind = <&str>::from(self.caller.kind()),
+            audit.acting_for = self.acting_for,
+            audit.policy = Empty,
             audit.organisation = self.organisation.map(|id| id.to_string()),
             audit.object.type = Empty,
             audit.object.id = Empty,
@@ -300,26 +323,39 @@ impl Ctx {
     {
         let organisation = self.organisation()?;
         let key = self.idempotency_key.as_deref().filter(|_| !self.validate_only);
-        let claim = key.map(|key| Claim {
-            actor: self.caller.subject(),
-            key,
-            request_sha256: &self.request_sha256,
-            now: self.now,
-        });
-        let (tx, claimed) = self.app.db.begin(organisation, claim).await?;
+        let claim = key.map(|key| Claim { key, request_sha256: &self.request_sha256, now: self.now });
+        let (tx, authority, claimed) = self.begin(organisation, claim).await?;
+        if authority.denied {
+            return Err(Error::TokenRevoked);
+        }
         if let (false, Some(key)) = (claimed, key) {
             return Ok((object, self.earlier_answer(&tx, key).await?));
         }
-        let done = run(Command { ctx: self.clone(), action, tx }).await?;
+        let done = run(Command { ctx: self.clone(), action, object, authority, tx }).await?;
         if self.validate_only {
             return Ok((object, done.response));
         }
         let object = done.object.unwrap_or(object);
         let answer = key.map(|key| (key, done.response.encode_to_vec()));
-        let entry = self.entry(action, object, done.changes);
+        let mut entry = self.entry(action, object, done.changes);
+        entry.policy = done.allowed.policy();
+        Span::current().record("audit.policy", entry.policy);
         audit::record(&done.tx, &entry, answer).await?;
         done.tx.commit().await?;
         Ok((object, done.response))
+    }
+
+    /// Begins a transaction. Where the organisation's log last named other policies than this process decides by, these
+    /// are named before anything is decided.
+    async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, Authority, bool)> {
+        let Begun { tx, authority, claimed } = self.app.db.begin(&self.asker()?, claim).await?;
+        let authority = Authority::read(&self.caller, organisation, &authority)?;
+        let policies = self.app.policies.sha256();
+        if !self.validate_only && authority.policies.as_deref() != Some(policies) {
+            let id = self.app.ids.next(self.now);
+            audit::record_policies(&tx, id, organisation, self.now, authority.policies.as_deref(), policies).await?;
+        }
+        Ok((tx, authority, claimed))
     }
 
     /// The answer that this key was given before; refused when it was given to another request.
@@ -341,9 +377,10 @@ impl Ctx {
     /// Records an attempt that was refused, in a transaction of its own: the command's has been rolled back. When that
     /// fails, so does the call: nothing is refused behind the auditor's back.
     async fn record_refusal(&self, action: Action, object: Object, refusal: &Error) -> Result<()> {
-        let (tx, _) = self.app.db.begin(self.organisation()?, None).await?;
+        let (tx, _, _) = self.begin(self.organisation()?, None).await?;
         let mut entry = self.entry(action, object, Changes::default());
         entry.refused = Some(refusal.reason_name());
+        entry.policy = refusal.policy().unwrap_or_default();
         audit::record(&tx, &entry, None).await?;
         tx.commit().await
     }
@@ -354,9 +391,12 @@ impl Ctx {
             organisation: self.organisation,
             occurred_at: self.now,
             actor: self.caller.subject(),
+            actor_kind: self.caller.kind(),
+            acting_for: self.acting_for.as_deref().unwrap_or_default(),
             action,
             object,
             refused: None,
+            policy: "",
             changes,
             trace_id: &self.call.trace_id,
             request_id: &self.call.request_id,
@@ -397,6 +437,12 @@ impl Changes {
         self
     }
 
+    /// These, and those.
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// As the audit log keeps it.
     pub fn to_json(&self) -> serde_json::Value {
         self.0
@@ -411,6 +457,8 @@ impl Changes {
 pub struct Command {
     ctx: Ctx,
     action: Action,
+    object: Object,
+    authority: Authority,
     tx: Tx,
 }
 
@@ -425,14 +473,51 @@ impl Command {
         &self.tx
     }
 
+    /// What the caller holds.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Whether a role of the caller, one that counts in this call, covers one of these places.
+    pub fn holds(&self, role: Role, scopes: &[Uuid]) -> bool {
+        self.authority.holds(self.ctx.acting_for(), role, scopes)
+    }
+
     /// Whether the caller may do this command to that.
     pub fn authorize<'r>(&self, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
-        self.ctx.authorize(self.action, resource)
+        self.decide(&resource.into(), None)
+    }
+
+    /// The same of a decision at a gate (I04).
+    pub fn authorize_deciding(&self, resource: &Resource<'_>, deciding: &Deciding) -> Result<Allowed> {
+        self.decide(resource, Some(deciding))
+    }
+
+    fn decide(&self, resource: &Resource<'_>, deciding: Option<&Deciding>) -> Result<Allowed> {
+        let (authority, acting_for) = (&self.authority, self.ctx.acting_for());
+        if let Some(other) = acting_for
+            && authority.counting(acting_for).next().is_none()
+        {
+            return Err(Error::NotADelegate { of: other.to_owned() });
+        }
+        let question = Question { authority, acting_for, action: self.action, resource, deciding };
+        let decide = |question: &Question<'_>| self.ctx.app.policies.decide(question);
+        let refusal = match decide(&question) {
+            Ok(allowed) => return Ok(allowed),
+            Err(refusal) => refusal,
+        };
+        // What the caller does not see is not there, to them.
+        match resource.reading() {
+            Some(action) if decide(&Question { action, acting_for: None, deciding: None, ..question }).is_err() => {
+                Err(self.object.not_found())
+            }
+            _ => Err(refusal),
+        }
     }
 
     /// Ends the command well. Cannot be called without the right to have run it.
-    pub fn done<T>(self, _: Allowed, changes: Changes, response: T) -> Done<T> {
-        Done { tx: self.tx, object: None, changes, response }
+    pub fn done<T>(self, allowed: Allowed, changes: Changes, response: T) -> Done<T> {
+        Done { tx: self.tx, allowed, object: None, changes, response }
     }
 
     /// Ends a command that created its object.
@@ -441,9 +526,121 @@ impl Command {
     }
 }
 
+/// A read under way. It is a connection: entities ask through it, and see what the caller sees.
+pub struct Reading<'a> {
+    ctx: &'a Ctx,
+    action: Action,
+    scoped: Scoped<'a>,
+}
+
+impl Reading<'_> {
+    /// The organisation read from.
+    pub fn organisation(&self) -> OrganisationId {
+        self.scoped.organisation()
+    }
+
+    /// What the caller holds, once something was read.
+    pub fn authority(&self) -> Result<Authority> {
+        let answer = self.scoped.authority();
+        let answer = answer.ok_or_else(|| Error::Internal("a decision before anything was read".to_owned()))?;
+        Authority::read(&self.ctx.caller, self.organisation(), answer)
+    }
+
+    /// The one that was read, if the caller may; or why not. What is not seen is not there (I25), but who has no role
+    /// at all is told that.
+    pub async fn found<M, K: Kind>(&self, found: Option<M>, id: Id<K>) -> Result<M>
+    where
+        for<'m> &'m M: Into<Resource<'m>>,
+    {
+        let authority = self.authority()?;
+        let answer = match &found {
+            _ if authority.denied => Err(Error::TokenRevoked),
+            Some(found) => self.ask(&authority, self.action, &found.into()),
+            None => match self.ask(&authority, Action::OrganisationRead, &Resource::Organisation) {
+                Ok(_) => return Err(id.not_found()),
+                Err(refusal) => Err(refusal),
+            },
+        };
+        self.refused(answer.err()).await?;
+        found.ok_or_else(|| id.not_found())
+    }
+
+    /// Whether the caller may do this to the organisation as a whole.
+    pub async fn allowed(&self) -> Result<()> {
+        let authority = self.authority()?;
+        let answer = match authority.denied {
+            true => Err(Error::TokenRevoked),
+            false => self.ask(&authority, self.action, &Resource::Organisation),
+        };
+        self.refused(answer.err()).await
+    }
+
+    /// Whether a list of what the caller sees may be answered: row-level security has filtered it. Who has no role, and
+    /// sees nothing, is told so.
+    pub async fn listed(&self, is_empty: bool) -> Result<()> {
+        let authority = self.authority()?;
+        let answer = match authority.denied {
+            true => Err(Error::TokenRevoked),
+            false if is_empty => self.ask(&authority, Action::OrganisationRead, &Resource::Organisation),
+            false => return Ok(()),
+        };
+        self.refused(answer.err()).await
+    }
+
+    /// Asks the policies, without consequences.
+    pub fn ask(&self, authority: &Authority, action: Action, resource: &Resource<'_>) -> Result<Allowed> {
+        let question = Question { authority, acting_for: None, action, resource, deciding: None };
+        self.ctx.app.policies.decide(&question)
+    }
+
+    /// The same of a decision at a gate (I04).
+    pub fn ask_deciding(&self, authority: &Authority, resource: &Resource<'_>, deciding: &Deciding) -> Result<Allowed> {
+        let action = Action::GateDecide;
+        let question = Question { authority, acting_for: None, action, resource, deciding: Some(deciding) };
+        self.ctx.app.policies.decide(&question)
+    }
+
+    /// The time of the call.
+    pub fn now(&self) -> OffsetDateTime {
+        self.ctx.now
+    }
+
+    async fn refused(&self, refusal: Option<Error>) -> Result<()> {
+        let Some(refusal) = refusal else {
+            return Ok(());
+        };
+        self.ctx.record_refusal(self.action, Object::of(self.organisation()), &refusal).await?;
+        Err(refusal)
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Reading<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.scoped.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.scoped.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.scoped.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, question: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.scoped.query_one_raw(question).await
+    }
+
+    async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.scoped.query_all_raw(question).await
+    }
+}
+
 /// A command that has done its work and waits to be recorded and committed.
 pub struct Done<T> {
     tx: Tx,
+    allowed: Allowed,
     object: Option<Object>,
     changes: Changes,
     response: T,

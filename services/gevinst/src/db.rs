@@ -5,7 +5,7 @@
 //! so that entities work on them, and both make a span of every statement. Row-level security stands underneath: what
 //! runs without an organisation sees nothing (I25).
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::OnceLock, time::Duration};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
@@ -15,6 +15,10 @@ use time::OffsetDateTime;
 use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
+    auth::{
+        Caller,
+        authority::{self, Asker},
+    },
     config::Secret,
     error::{Error, Result, is_connection, is_lost},
     ids::OrganisationId,
@@ -35,9 +39,7 @@ pub struct Db {
 
 /// An idempotency key on its way into the command's transaction.
 pub(crate) struct Claim<'a> {
-    /// Whose key it is: two callers may use the same one.
-    pub actor: &'a str,
-    /// The key.
+    /// The key; two callers may use the same one.
     pub key: &'a str,
     /// SHA-256 of method and request.
     pub request_sha256: &'a [u8],
@@ -83,61 +85,66 @@ impl Db {
         }
     }
 
-    /// Reads of one organisation's rows.
-    pub fn scoped(&self, organisation: OrganisationId) -> Scoped<'_> {
-        Scoped { db: self, organisation }
+    /// Reads of what a caller sees of an organisation's rows.
+    pub fn scoped(&self, asker: Asker) -> Scoped<'_> {
+        Scoped { db: self, asker, authority: OnceLock::new() }
     }
 
-    /// The rows of `organisations` for each of these ids, by name, in one round trip. The inner side names the outer
-    /// row's id, so it is asked anew, under the setting just made, for each.
-    pub async fn organisations(&self, ids: impl Iterator<Item = OrganisationId>) -> Result<Vec<QueryResult>> {
+    /// The rows of `organisations` for each of these ids, by name, in one round trip, but of those that have revoked the
+    /// caller. The inner side names the outer row's id, so it is asked anew, under the setting just made, for each.
+    pub async fn organisations(&self, caller: &Caller) -> Result<Vec<QueryResult>> {
         let sql = "SELECT answer.* FROM (SELECT set_config('app.organisation', id::text, true)::uuid AS id \
             FROM unnest($1::uuid[]) AS id OFFSET 0) AS caller CROSS JOIN LATERAL \
-            (SELECT * FROM organisations o WHERE o.id = caller.id OFFSET 0) AS answer ORDER BY answer.name";
-        let ids: Vec<uuid::Uuid> = ids.map(OrganisationId::uuid).collect();
-        let statement = postgres(sql, [ids.into()]);
+            (SELECT * FROM organisations o WHERE o.id = caller.id AND NOT EXISTS (SELECT FROM token_denials n \
+                WHERE n.organisation_id = caller.id AND n.lifted_at IS NULL AND (n.subject = $2 OR n.token_id = $3)) \
+                OFFSET 0) AS answer ORDER BY answer.name";
+        let ids: Vec<uuid::Uuid> = caller.organisations().map(OrganisationId::uuid).collect();
+        let statement = postgres(sql, [ids.into(), caller.subject().into(), caller.token_id().into()]);
         let span = statement_span(sql);
         Ok(self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?)
     }
 
-    /// Begins a command's transaction: scoped, and with the idempotency key claimed. `false` when the key was used
-    /// before; a concurrent holder of the same key is waited for.
-    pub(crate) async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, bool)> {
+    /// Begins a command's transaction: scoped, with what the caller holds and the idempotency key claimed, in one round
+    /// trip after BEGIN. `false` when the key was used before; a concurrent holder of the same key is waited for.
+    ///
+    /// A command covers the organisation: on each object that it touches, the policies decide.
+    pub(crate) async fn begin(&self, asker: &Asker, claim: Option<Claim<'_>>) -> Result<Begun> {
         let transaction = self.alive(|| traced(statement_span("BEGIN"), self.pool.begin())).await?;
         let tx = Tx { transaction };
-        let claimed = match claim {
-            None => {
-                let sql =
-                    "SELECT set_config('app.organisation', $1, true), set_config('app.scopes', '{' || $1 || '}', true)";
-                tx.execute_raw(postgres(sql, [organisation.to_string().into()])).await?;
-                true
-            }
-            // One round trip: scope the transaction, drop up to two keys that nobody can retry any more (so that the
-            // table stays as small as a week's commands), and take this one (one that has expired is taken as if it
-            // were new).
+        let mut values: Vec<Value> = asker.values().into();
+        // Drop up to two keys that nobody can retry any more (so that the table stays as small as a week's commands), and
+        // take this one (one that has expired is taken as if it were new).
+        let (claiming, claimed) = match claim {
+            None => ("", "true"),
             Some(claim) => {
-                let sql = "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id, \
-                        set_config('app.scopes', '{' || $1 || '}', true)), \
-                    expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
+                values.extend([claim.key.into(), claim.request_sha256.into(), (claim.now - IDEMPOTENCY_WINDOW).into()]);
+                let claiming = ", expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
                         (SELECT r.organisation_id, r.actor, r.key FROM caller JOIN idempotency_records r \
-                             ON r.organisation_id = caller.id WHERE r.created_at < $6 AND (r.actor, r.key) <> ($2, $3) \
-                             ORDER BY r.created_at LIMIT 2 FOR UPDATE OF r SKIP LOCKED)) \
-                    INSERT INTO idempotency_records (organisation_id, actor, key, request_sha256, created_at) \
-                    SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT (organisation_id, actor, key) DO UPDATE \
+                             ON r.organisation_id = caller.id WHERE r.created_at < $10 AND (r.actor, r.key) <> ($2, $8) \
+                             ORDER BY r.created_at LIMIT 2 FOR UPDATE OF r SKIP LOCKED)), \
+                    claimed AS (INSERT INTO idempotency_records (organisation_id, actor, key, request_sha256, created_at) \
+                        SELECT caller.id, $2, $8, $9, $7 FROM caller ON CONFLICT (organisation_id, actor, key) DO UPDATE \
                         SET request_sha256 = excluded.request_sha256, response = NULL, created_at = excluded.created_at \
-                        WHERE idempotency_records.created_at < $6";
-                let values = [
-                    organisation.to_string().into(),
-                    claim.actor.into(),
-                    claim.key.into(),
-                    claim.request_sha256.into(),
-                    claim.now.into(),
-                    (claim.now - IDEMPOTENCY_WINDOW).into(),
-                ];
-                tx.execute_raw(postgres(sql, values)).await?.rows_affected() == 1
+                        WHERE idempotency_records.created_at < $10 RETURNING 1)";
+                (claiming, "EXISTS (SELECT FROM claimed)")
             }
         };
-        Ok((tx, claimed))
+        let sql = format!(
+            "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id, \
+                set_config('app.scopes', '{{' || $1 || '}}', true)){claiming} \
+             SELECT held.authority::text, {claimed} FROM caller CROSS JOIN LATERAL \
+                (SELECT * FROM ({}) AS asked WHERE caller.id IS NOT NULL OFFSET 0) AS held",
+            authority::sql(1),
+        );
+        let row = tx.query_one_raw(postgres(sql, values)).await?;
+        let row = row.ok_or_else(|| Error::Internal("a caller without authority".to_owned()))?;
+        Ok(Begun { authority: row.try_get_by_index(0)?, claimed: row.try_get_by_index(1)?, tx })
+    }
+
+    /// Keeps calls that were refused before an organisation was known: `refused_calls`, which the service can only add
+    /// to.
+    pub async fn keep_refused(&self, statement: Statement) -> Result<(), DbErr> {
+        self.alive(|| traced(statement_span(&statement.sql), self.pool.execute_raw(statement.clone()))).await.map(drop)
     }
 
     /// The names of the migrations that the database has, oldest first.
@@ -182,35 +189,72 @@ pub fn postgres(sql: impl Into<String>, values: impl IntoIterator<Item = Value>)
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-/// One organisation's rows, to read.
+/// A transaction that has begun.
+pub(crate) struct Begun {
+    /// The transaction.
+    pub tx: Tx,
+    /// What the caller holds, for `Authority::read`.
+    pub authority: String,
+    /// Whether the idempotency key, if there is one, is this command's.
+    pub claimed: bool,
+}
+
+/// What a caller sees of one organisation's rows, to read; and, once read, what the caller holds there.
 pub struct Scoped<'a> {
     db: &'a Db,
-    organisation: OrganisationId,
+    asker: Asker,
+    authority: OnceLock<String>,
 }
 
 impl Scoped<'_> {
     /// The organisation read from.
     pub fn organisation(&self) -> OrganisationId {
-        self.organisation
+        self.asker.organisation
     }
 
-    /// Puts the question behind the setting that it needs, in one statement and so in one round trip.
+    /// What the caller holds, as the first statement read it, for `Authority::read`; `None` before.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.get().map(String::as_str)
+    }
+
+    /// Puts the question behind the settings that it needs, in one statement and so in one round trip.
     ///
-    /// The order is no accident of planning: `asked` refers to a column of `caller`, so PostgreSQL can only evaluate it
-    /// inside a nested loop below `caller`, after `set_config` has run; OFFSET 0 keeps the planner from flattening
-    /// either side. Were it wrong, the setting would be empty and the answer with it: it fails closed. (Not for
+    /// The order is no accident of planning: what the caller holds is asked below `caller`, which has set the
+    /// organisation, and the question below `held`, which has set what the caller sees. Each refers to a column of the
+    /// one before, so PostgreSQL can only evaluate it inside a nested loop below; OFFSET 0 keeps the planner from
+    /// flattening any of it. Were it wrong, a setting would be empty and the answer with it: it fails closed. (Not for
     /// partitioned tables: those prune with stable functions before the first row.)
     fn ask(&self, question: Statement) -> Statement {
         let mut values = question.values.map(|values| values.0).unwrap_or_default();
-        values.push(self.organisation.to_string().into());
+        let first = values.len() + 1;
+        values.extend(self.asker.values());
         let sql = format!(
-            "SELECT answer.* FROM (SELECT set_config('app.organisation', ${0}, true) AS organisation, \
-             set_config('app.scopes', '{{' || ${0} || '}}', true) OFFSET 0) AS caller \
-             CROSS JOIN LATERAL (SELECT * FROM ({1}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS answer",
-            values.len(),
-            question.sql,
+            "SELECT answer.*, held.authority::text AS _authority FROM \
+             (SELECT set_config('app.organisation', ${first}, true) AS organisation OFFSET 0) AS caller CROSS JOIN LATERAL \
+             (SELECT authority, set_config('app.scopes', scopes::text, true) AS scopes, \
+                set_config('app.subject', CASE WHEN authority ->> 'denied' = 'false' THEN ${subject} ELSE '' END, true) \
+                AS subject FROM ({authority}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS held LEFT JOIN LATERAL \
+             (SELECT *, true AS _found FROM ({question}) AS asked WHERE held.scopes <> '' AND held.subject <> '' OFFSET 0) \
+                AS answer ON true",
+            subject = first + 1,
+            authority = authority::sql(first),
+            question = question.sql,
         );
         postgres(sql, values)
+    }
+
+    /// The rows that answer the question; what the caller holds comes with the first and is set aside.
+    fn answered(&self, rows: Vec<QueryResult>) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(row) = rows.first() {
+            self.authority.get_or_init(|| row.try_get("", "_authority").unwrap_or_default());
+        }
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.try_get::<Option<bool>>("", "_found")?.is_some() {
+                found.push(row);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -235,7 +279,8 @@ impl ConnectionTrait for Scoped<'_> {
     async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let span = statement_span(&question.sql);
         let statement = self.ask(question);
-        self.db.alive(|| traced(span.clone(), self.db.pool.query_all_raw(statement.clone()))).await
+        let rows = self.db.alive(|| traced(span.clone(), self.db.pool.query_all_raw(statement.clone()))).await?;
+        self.answered(rows)
     }
 }
 

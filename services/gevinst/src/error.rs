@@ -83,12 +83,36 @@ pub enum Error {
         /// What would allow it.
         needs: String,
     },
-    /// I03: the decider submitted the review.
-    DeciderIsSubmitter,
-    /// I03: the decider manages the project.
-    DeciderIsProjectManager,
-    /// I03: the submitter manages the project.
-    SubmitterIsProjectManager,
+    /// The organisation has revoked the token, or its subject.
+    TokenRevoked,
+    /// A policy forbids it, whatever roles the caller holds.
+    Forbidden {
+        /// What was attempted.
+        action: &'static str,
+        /// Which policy.
+        policy: String,
+        /// Its reason.
+        reason: ErrorReason,
+    },
+    /// Whom the caller claims to act for has lent them nothing.
+    NotADelegate {
+        /// Whom.
+        of: String,
+    },
+    /// It has ended.
+    AlreadyEnded {
+        /// The type of what ended.
+        kind: &'static str,
+    },
+    /// The delegation was approved before.
+    AlreadyApproved,
+    /// One answer a person and principal.
+    AlreadyVoted,
+    /// The first answer was another.
+    VotesDiffer {
+        /// Which.
+        outcome: String,
+    },
     /// Fields that break their rules: name, and how to mend it.
     FieldInvalid(Vec<(String, String)>),
     /// A filter that cannot be used, and why.
@@ -181,7 +205,15 @@ impl Error {
     /// does not allow it. A request that is wrong in itself, or a fault of ours, is no refusal.
     pub fn is_refusal(&self) -> bool {
         matches!(self.code(), Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition)
-            || matches!(self, Self::EtagStale)
+            || matches!(self, Self::EtagStale | Self::TokenRevoked)
+    }
+
+    /// The policy that forbade it, where one did.
+    pub fn policy(&self) -> Option<&str> {
+        match self {
+            Self::Forbidden { policy, .. } => Some(policy),
+            _ => None,
+        }
     }
 
     /// The reason, without its prefix: `ETAG_STALE`.
@@ -197,9 +229,13 @@ impl Error {
             Self::TokenExpired => ErrorReason::TokenExpired,
             Self::KeysUnavailable => ErrorReason::KeysUnavailable,
             Self::RoleMissing { .. } => ErrorReason::RoleMissing,
-            Self::DeciderIsSubmitter => ErrorReason::DeciderIsSubmitter,
-            Self::DeciderIsProjectManager => ErrorReason::DeciderIsProjectManager,
-            Self::SubmitterIsProjectManager => ErrorReason::SubmitterIsProjectManager,
+            Self::TokenRevoked => ErrorReason::TokenRevoked,
+            Self::Forbidden { reason, .. } => *reason,
+            Self::NotADelegate { .. } => ErrorReason::NotADelegate,
+            Self::AlreadyEnded { .. } => ErrorReason::AlreadyEnded,
+            Self::AlreadyApproved => ErrorReason::AlreadyApproved,
+            Self::AlreadyVoted => ErrorReason::AlreadyVoted,
+            Self::VotesDiffer { .. } => ErrorReason::VotesDiffer,
             Self::FieldInvalid(_) => ErrorReason::FieldInvalid,
             Self::FilterInvalid(_) => ErrorReason::FilterInvalid,
             Self::OrderInvalid(_) => ErrorReason::OrderInvalid,
@@ -231,11 +267,8 @@ impl Error {
 
     fn code(&self) -> Code {
         match self {
-            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired => Code::Unauthenticated,
-            Self::RoleMissing { .. }
-            | Self::DeciderIsSubmitter
-            | Self::DeciderIsProjectManager
-            | Self::SubmitterIsProjectManager => Code::PermissionDenied,
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::TokenRevoked => Code::Unauthenticated,
+            Self::RoleMissing { .. } | Self::Forbidden { .. } | Self::NotADelegate { .. } => Code::PermissionDenied,
             Self::FieldInvalid(_)
             | Self::FilterInvalid(_)
             | Self::OrderInvalid(_)
@@ -252,6 +285,10 @@ impl Error {
             | Self::GateNotNext { .. }
             | Self::ReviewAlreadyOpen
             | Self::ReviewNotOpen { .. }
+            | Self::AlreadyEnded { .. }
+            | Self::AlreadyApproved
+            | Self::AlreadyVoted
+            | Self::VotesDiffer { .. }
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
             | Self::UnitCycle => Code::FailedPrecondition,
@@ -267,6 +304,12 @@ impl Error {
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::RoleMissing { action, needs } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],
+            Self::Forbidden { action, policy, .. } => {
+                vec![("action", (*action).to_owned()), ("policy", policy.clone())]
+            }
+            Self::NotADelegate { of } => vec![("acting_for", of.clone())],
+            Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],
+            Self::VotesDiffer { outcome } => vec![("outcome", outcome.clone())],
             Self::NotFound { kind, id } => vec![("type", (*kind).to_owned()), ("id", id.clone())],
             Self::ProjectNotActive { status } => vec![("status", (*status).to_owned())],
             Self::GateNotNext { gate, next } => vec![("gate", (*gate).to_owned()), ("next", (*next).to_owned())],

@@ -44,6 +44,14 @@ kinds! {
     Benefit BenefitId "benefit";
     /// A measurement of a benefit.
     Measurement MeasurementId "measurement";
+    /// A role granted.
+    RoleGrant RoleGrantId "role_grant";
+    /// A role lent.
+    Delegation DelegationId "delegation";
+    /// A rule of the authority matrix.
+    AuthorityRule AuthorityRuleId "authority_rule";
+    /// A revocation.
+    TokenDenial TokenDenialId "token_denial";
     /// An entry of the audit log.
     AuditEntry AuditEntryId "audit_entry";
 }

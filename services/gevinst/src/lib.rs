@@ -14,7 +14,7 @@
 //! | `web` | what HTTP adds: the gateway, documents, headers |
 //! | [`ctx`] | what a call carries; how a command begins, is recorded and commits |
 //! | [`db`] | how a read is scoped, how a write is |
-//! | [`auth`] | who calls, and the table of who may what |
+//! | [`auth`] | who calls, what they hold, and the policies of who may what |
 //! | [`error`] | every way to fail, and what the caller is told |
 //! | [`audit`] | what is recorded of every change and refusal |
 //! | [`listing`] | filters, orders and pages |
@@ -26,6 +26,7 @@
 //! | [`projects`] | `ProjectService` |
 //! | [`gates`] | `GateService` |
 //! | [`benefits`] | `BenefitService` |
+//! | [`access`] | `AccessService` |
 //! | [`audit`] | `AuditService` |
 //!
 //! # Invariants, and what holds each
@@ -44,6 +45,7 @@
 //!    `tests/it/coverage.rs`, over the descriptor set.
 //! 8. No trait with one implementation: `tests/it/architecture.rs`. No repository layer, no twin types: review.
 
+pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod benefits;

@@ -24,7 +24,7 @@ use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRe
 use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
-    auth::{Caller, authenticate, token::Verifier},
+    auth::{Caller, authenticate, policy::Policies, token::Verifier},
     config::Config,
     ctx::{App, Call, Clock, Ctx, Place},
     db::Db,
@@ -94,7 +94,10 @@ impl Server {
         let db = Db::connect(&config.database_url, "gevinst", config.database_connections, config.max_deadline)
             .await
             .map_err(|error| format!("GEVINST_DATABASE_URL: {error}"))?;
-        let app = Arc::new(App::new(db, clock));
+        let policies =
+            Policies::load(config.policies.as_deref()).map_err(|error| format!("GEVINST_POLICY_FILE: {error}"))?;
+        tracing::info!(sha256 = policies.sha256(), "policies loaded");
+        let app = Arc::new(App::new(db, clock, policies));
         app.warm_up();
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
@@ -135,6 +138,10 @@ impl Server {
             )
             .add_service(
                 v1::benefit_service_server::BenefitServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::access_service_server::AccessServiceServer::new(service.clone())
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
@@ -467,7 +474,7 @@ mod tests {
         // Nothing here asks the database; the pool never connects.
         let db = Db::connect(&Secret::new("postgres://nobody@127.0.0.1:1/none"), "test", 1, LOOK_EVERY).await.unwrap();
         let layers = Arc::new(Layers {
-            app: Arc::new(App::new(db, Clock::default())),
+            app: Arc::new(App::new(db, Clock::default(), Policies::load(None).unwrap())),
             metrics: Arc::default(),
             methods: methods(),
             places: Arc::new(Semaphore::new(1)),

@@ -72,6 +72,22 @@ rpcs! {
         "ListMeasurements" ListMeasurementsRequest ListMeasurementsResponse,
         "GetBenefitProgress" GetBenefitProgressRequest GetBenefitProgressResponse,
     }
+    "AccessService" {
+        "GrantRole" GrantRoleRequest GrantRoleResponse,
+        "RevokeRoleGrant" RevokeRoleGrantRequest RevokeRoleGrantResponse,
+        "ListRoleGrants" ListRoleGrantsRequest ListRoleGrantsResponse,
+        "ProposeDelegation" ProposeDelegationRequest ProposeDelegationResponse,
+        "ApproveDelegation" ApproveDelegationRequest ApproveDelegationResponse,
+        "EndDelegation" EndDelegationRequest EndDelegationResponse,
+        "ListDelegations" ListDelegationsRequest ListDelegationsResponse,
+        "SetAuthorityRule" SetAuthorityRuleRequest SetAuthorityRuleResponse,
+        "EndAuthorityRule" EndAuthorityRuleRequest EndAuthorityRuleResponse,
+        "ListAuthorityRules" ListAuthorityRulesRequest ListAuthorityRulesResponse,
+        "DenyToken" DenyTokenRequest DenyTokenResponse,
+        "LiftTokenDenial" LiftTokenDenialRequest LiftTokenDenialResponse,
+        "ListTokenDenials" ListTokenDenialsRequest ListTokenDenialsResponse,
+        "GetProjectPermissions" GetProjectPermissionsRequest GetProjectPermissionsResponse,
+    }
     "AuditService" {
         "ListAuditEntries" ListAuditEntriesRequest ListAuditEntriesResponse,
     }

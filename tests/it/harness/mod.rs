@@ -19,13 +19,14 @@ use std::{
 };
 
 use gevinst::{
-    auth::Role,
+    auth::{Role, authority::Asker},
     config::{Config, KeySource, Secret, TokenConfig},
     ctx::Clock,
     dev::{
         issuer::{self, Issuer},
         postgres::Cluster,
     },
+    ids::OrganisationId,
     migrate,
     organisations::{self, Founding},
     server::Server,
@@ -104,6 +105,7 @@ pub fn config() -> Config {
             audience: issuer::AUDIENCE.to_owned(),
             keys: KeySource::File(ISSUER.jwks_path()),
         },
+        policies: None,
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
         drain: Duration::from_secs(10),
@@ -307,7 +309,7 @@ impl World {
             organisation: self.id(),
             project: project.id.clone(),
             gate: gate.into(),
-            validate_only: false,
+            ..Default::default()
         }
     }
 
@@ -324,7 +326,7 @@ impl World {
             gate_review: review.id.clone(),
             outcome: outcome.into(),
             reason: "Godt begrundet.".to_owned(),
-            validate_only: false,
+            ..Default::default()
         }
     }
 
@@ -370,6 +372,95 @@ impl World {
             source: "Sagssystemet".to_owned(),
             validate_only: false,
         }
+    }
+
+    /// The executive board.
+    pub fn board(&self) -> Person {
+        self.person("board", &[Role::ExecutiveBoard])
+    }
+
+    /// Someone who sees all of the organisation, below the service's own calls.
+    pub fn asker(&self) -> Asker {
+        Asker::everything_in(OrganisationId::new(self.organisation), self.clock.now())
+    }
+
+    /// A request to grant a role in the whole organisation, to be passed on too.
+    pub fn grant_request(&self, subject: &str, role: Role) -> pb::GrantRoleRequest {
+        self.grant_at(subject, role, pb::ScopeKind::Organisation, &self.id())
+    }
+
+    /// A request to grant a role somewhere, to be passed on too.
+    pub fn grant_at(&self, subject: &str, role: Role, kind: pb::ScopeKind, id: &str) -> pb::GrantRoleRequest {
+        pb::GrantRoleRequest {
+            organisation: self.id(),
+            subject: subject.to_owned(),
+            role: role as i32,
+            scope: Some(pb::Scope { kind: kind.into(), id: id.to_owned() }),
+            grantable: true,
+            reason: "Udpeget.".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    /// A role that somebody holds by grant, in the whole organisation.
+    pub async fn granted(&self, subject: &str, role: Role) -> pb::RoleGrant {
+        let granter = self.person("granter", &[role]);
+        granter.call(self.grant_request(subject, role)).await.unwrap().role_grant.unwrap()
+    }
+
+    /// A request to lend a grant, from long ago for ever.
+    pub fn loan(&self, grant: &pb::RoleGrant, delegate: &str) -> pb::ProposeDelegationRequest {
+        pb::ProposeDelegationRequest {
+            organisation: self.id(),
+            role_grant: grant.id.clone(),
+            delegate: delegate.to_owned(),
+            valid_from: "2026-01-01".to_owned(),
+            valid_until: "2999-12-31".to_owned(),
+            reason: "Ferie.".to_owned(),
+            validate_only: false,
+        }
+    }
+
+    /// A grant lent, not yet approved.
+    pub async fn lent(&self, grant: &pb::RoleGrant, delegate: &str) -> pb::Delegation {
+        let lender = self.person(&grant.subject, &[Role::Reader]);
+        lender.call(self.loan(grant, delegate)).await.unwrap().delegation.unwrap()
+    }
+
+    /// A grant lent and approved.
+    pub async fn delegated(&self, grant: &pb::RoleGrant, delegate: &str) -> pb::Delegation {
+        let delegation = self.lent(grant, delegate).await;
+        let request = pb::ApproveDelegationRequest {
+            organisation: self.id(),
+            delegation: delegation.id,
+            validate_only: false,
+        };
+        self.board().call(request).await.unwrap().delegation.unwrap()
+    }
+
+    /// A rule of the authority matrix for the steering group.
+    pub async fn rule(&self, max_amount_ore: i64, second_required: bool) -> pb::AuthorityRule {
+        let request = pb::SetAuthorityRuleRequest {
+            organisation: self.id(),
+            role: Role::SteeringGroup as i32,
+            max_amount_ore,
+            max_risk_class: pb::RiskClass::High.into(),
+            second_required,
+            reason: "Vedtaget.".to_owned(),
+            ..Default::default()
+        };
+        self.board().call(request).await.unwrap().authority_rule.unwrap()
+    }
+
+    /// A subject revoked.
+    pub async fn denied(&self, subject: &str) -> pb::TokenDenial {
+        let request = pb::DenyTokenRequest {
+            organisation: self.id(),
+            reason: "Fratrådt.".to_owned(),
+            revoked: Some(pb::deny_token_request::Revoked::Subject(subject.to_owned())),
+            validate_only: false,
+        };
+        self.office().call(request).await.unwrap().token_denial.unwrap()
     }
 
     /// The audit entries that a filter finds, newest first.

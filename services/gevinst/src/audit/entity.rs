@@ -30,6 +30,9 @@ pub struct Model {
     pub changes: Json,
     pub trace_id: String,
     pub request_id: String,
+    pub actor_kind: String,
+    pub acting_for: String,
+    pub policy: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -53,6 +56,13 @@ pub static LIST: List<Entity> = List {
             kind: FieldKind::Name(|name| name == "DONE" || name == "REFUSED"),
         },
         Field { name: "reason", column: Column::Reason, kind: FieldKind::Text },
+        Field {
+            name: "actor_kind",
+            column: Column::ActorKind,
+            kind: FieldKind::Name(|name| pb::ActorKind::from_str_name(&format!("ACTOR_KIND_{name}")).is_some()),
+        },
+        Field { name: "acting_for", column: Column::ActingFor, kind: FieldKind::Text },
+        Field { name: "policy", column: Column::Policy, kind: FieldKind::Text },
         Field { name: "trace_id", column: Column::TraceId, kind: FieldKind::Text },
         Field { name: "request_id", column: Column::RequestId, kind: FieldKind::Text },
     ],
@@ -80,6 +90,11 @@ impl From<Model> for pb::AuditEntry {
             changes_json: model.changes.to_string(),
             trace_id: model.trace_id,
             request_id: model.request_id,
+            actor_kind: pb::ActorKind::from_str_name(&format!("ACTOR_KIND_{}", model.actor_kind))
+                .unwrap_or_default()
+                .into(),
+            acting_for: model.acting_for,
+            policy: model.policy,
         }
     }
 }

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    auth::Action,
+    auth::{Action, CallerKind},
     ctx::{Changes, Ctx},
     db::{Tx, postgres},
     error::{Error, Result},
@@ -42,6 +42,11 @@ impl Object {
         self.kind
     }
 
+    /// The error that says it is not there.
+    pub fn not_found(&self) -> Error {
+        Error::NotFound { kind: self.kind, id: self.id.map(|id| id.to_string()).unwrap_or_default() }
+    }
+
     /// Its id.
     pub fn id(&self) -> Option<Uuid> {
         self.id
@@ -54,9 +59,13 @@ pub struct Entry<'a> {
     pub(crate) organisation: Option<OrganisationId>,
     pub(crate) occurred_at: OffsetDateTime,
     pub(crate) actor: &'a str,
+    pub(crate) actor_kind: CallerKind,
+    pub(crate) acting_for: &'a str,
     pub(crate) action: Action,
     pub(crate) object: Object,
     pub(crate) refused: Option<&'static str>,
+    /// The policy that allowed or forbade.
+    pub(crate) policy: &'a str,
     pub(crate) changes: Changes,
     pub(crate) trace_id: &'a str,
     pub(crate) request_id: &'a str,
@@ -79,17 +88,21 @@ pub async fn record(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>)
         entry.changes.to_json().into(),
         entry.trace_id.into(),
         entry.request_id.into(),
+        <&str>::from(entry.actor_kind).into(),
+        entry.acting_for.into(),
+        entry.policy.into(),
     ];
     let insert = "INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, action, object_type, object_id, \
-        outcome, reason, changes, trace_id, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        outcome, reason, changes, trace_id, request_id, actor_kind, acting_for, policy) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let sql = match answer {
         None => insert.to_owned(),
         Some((key, response)) => {
             values.push(key.into());
             values.push(response.into());
             format!(
-                "WITH answered AS (UPDATE idempotency_records SET response = $14 \
-                 WHERE organisation_id = $2 AND actor = $4 AND key = $13) {insert}"
+                "WITH answered AS (UPDATE idempotency_records SET response = $17 \
+                 WHERE organisation_id = $2 AND actor = $4 AND key = $16) {insert}"
             )
         }
     };
@@ -97,10 +110,34 @@ pub async fn record(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>)
     Ok(())
 }
 
+/// Names the policies that decide from now on, in the organisation's log: an auditor can tell which ones any later entry
+/// rests on. Another command that does the same is waited for, and then this one has nothing to add.
+pub async fn record_policies(
+    tx: &Tx,
+    id: Uuid,
+    organisation: OrganisationId,
+    now: OffsetDateTime,
+    before: Option<&str>,
+    after: &str,
+) -> Result<()> {
+    let sql = "WITH adopted AS (INSERT INTO policy_sets (organisation_id, sha256, since) VALUES ($2, $4, $3) \
+            ON CONFLICT (organisation_id) DO UPDATE SET sha256 = excluded.sha256, since = excluded.since \
+            WHERE policy_sets.sha256 <> excluded.sha256 RETURNING organisation_id) \
+        INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, actor_kind, action, object_type, object_id, \
+            outcome, changes, trace_id, request_id) \
+        SELECT $1, organisation_id, $3, 'gevinst', 'SYSTEM', 'policy_set.adopt', 'organisation', organisation_id, 'DONE', \
+            $5, '', '' FROM adopted";
+    let changes = Changes::default().change("sha256", before, after).to_json();
+    let values = [id.into(), organisation.uuid().into(), now.into(), after.into(), changes.into()];
+    tx.execute_raw(postgres(sql, values)).await?;
+    Ok(())
+}
+
 /// The organisation's entries, a page at a time.
 pub async fn list(ctx: Ctx, request: pb::ListAuditEntriesRequest) -> Result<pb::ListAuditEntriesResponse> {
     let page = entity::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::AuditList).await?;
+    let db = ctx.read(Action::AuditList)?;
     let (entries, next_page_token) = page.fetch(&db, entity::find_in(db.organisation())).await?;
+    db.allowed().await?;
     Ok(pb::ListAuditEntriesResponse { audit_entries: entries.into_iter().map(Into::into).collect(), next_page_token })
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gevinst_proto::v1 as pb;
 use strum::{EnumIter, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
@@ -48,6 +49,17 @@ impl Role {
     /// The name in tokens, policies and rows.
     pub fn name(self) -> &'static str {
         self.into()
+    }
+
+    /// The name in rows: the contract's, without its prefix.
+    pub fn row_name(self) -> &'static str {
+        let name = pb::Role::try_from(self as i32).unwrap_or_default().as_str_name();
+        name.strip_prefix("ROLE_").unwrap_or(name)
+    }
+
+    /// The role of that name in rows.
+    pub fn from_row_name(name: &str) -> Option<Self> {
+        pb::Role::from_str_name(&format!("ROLE_{name}")).and_then(|role| Self::from_repr(role.into()))
     }
 }
 
@@ -105,5 +117,21 @@ impl Caller {
     /// The roles that the token carries in an organisation; `None` outside it.
     pub fn roles_in(&self, organisation: OrganisationId) -> Option<&[TokenRole]> {
         self.roles.get(&organisation).map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strum::IntoEnumIterator;
+
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_the_contracts() {
+        assert_eq!(Role::iter().count() + 1, (0..100).filter(|number| pb::Role::try_from(*number).is_ok()).count());
+        for role in Role::iter() {
+            assert_eq!(role.row_name(), role.name().to_uppercase().replace('-', "_"));
+            assert_eq!(Role::from_row_name(role.row_name()), Some(role));
+        }
     }
 }

@@ -3,8 +3,10 @@
 #![expect(missing_docs, reason = "columns are named as in the contract and explained in migrations/sql")]
 
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+use uuid::Uuid;
 
 use crate::{
+    auth::Resource,
     db::postgres,
     error::Result,
     ids::{BenefitId, OrganisationId, ProjectId},
@@ -19,7 +21,6 @@ pub mod benefit {
 
     use super::super::rules::BenefitKind;
     use crate::{
-        auth::{Relationship, Resource},
         error::Result,
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
@@ -100,12 +101,6 @@ pub mod benefit {
             })
         }
     }
-
-    impl<'a> From<&'a Model> for Resource<'a> {
-        fn from(model: &'a Model) -> Self {
-            Self::Related(Relationship::BenefitOwner, &model.owner)
-        }
-    }
 }
 
 /// What was measured on a day; never changed (I14).
@@ -173,12 +168,28 @@ pub mod measurement {
     }
 }
 
-/// A benefit with its newest measurement: newest day, then newest record of that day.
+/// A benefit with its newest measurement (newest day, then newest record of that day), and what authority asks of its
+/// project; its own owner may not see that.
 pub struct Measured {
     /// The benefit.
     pub benefit: benefit::Model,
     /// The measurement; none before the first.
     pub latest: Option<measurement::Model>,
+    scopes: Vec<Uuid>,
+    project_owner: String,
+    project_manager: String,
+}
+
+impl<'a> From<&'a Measured> for Resource<'a> {
+    fn from(measured: &'a Measured) -> Self {
+        Self::Benefit {
+            organisation: &measured.benefit.organisation_id,
+            scopes: &measured.scopes,
+            owner: &measured.benefit.owner,
+            project_owner: &measured.project_owner,
+            project_manager: &measured.project_manager,
+        }
+    }
 }
 
 impl Measured {
@@ -186,13 +197,18 @@ impl Measured {
         Ok(Self {
             benefit: benefit::Model::from_query_result(row, "")?,
             latest: measurement::Model::from_query_result_optional(row, "m_")?,
+            scopes: row.try_get::<Option<_>>("", "p_scopes")?.unwrap_or_default(),
+            project_owner: row.try_get::<Option<_>>("", "p_owner")?.unwrap_or_default(),
+            project_manager: row.try_get::<Option<_>>("", "p_manager")?.unwrap_or_default(),
         })
     }
 }
 
 const MEASURED: &str = "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
     m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
-    m.recorded_at AS m_recorded_at FROM benefits b LEFT JOIN LATERAL (SELECT * FROM measurements l \
+    m.recorded_at AS m_recorded_at, p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
+    FROM benefits b LEFT JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
+    LEFT JOIN LATERAL (SELECT * FROM measurements l \
     WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id ORDER BY measured_on DESC, id DESC LIMIT 1) m \
     ON true WHERE b.organisation_id = $1";
 

@@ -70,16 +70,17 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
 /// One benefit.
 pub async fn get(ctx: Ctx, request: pb::GetBenefitRequest) -> Result<pb::GetBenefitResponse> {
     let id = BenefitId::parse(&request.benefit)?;
-    let db = ctx.read(Action::BenefitRead).await?;
-    let found = benefit::find_one_in(db.organisation(), id).one(&db).await?;
-    Ok(pb::GetBenefitResponse { benefit: Some(found.ok_or_else(|| id.not_found())?.into_proto()?) })
+    let db = ctx.read(Action::BenefitRead)?;
+    let found = entity::measured(&db, db.organisation(), id).await?;
+    Ok(pb::GetBenefitResponse { benefit: Some(db.found(found, id).await?.benefit.into_proto()?) })
 }
 
 /// The organisation's benefits, a page at a time.
 pub async fn list(ctx: Ctx, request: pb::ListBenefitsRequest) -> Result<pb::ListBenefitsResponse> {
     let page = benefit::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::BenefitRead).await?;
+    let db = ctx.read(Action::BenefitRead)?;
     let (benefits, next_page_token) = page.fetch(&db, benefit::find_in(db.organisation())).await?;
+    db.listed(benefits.is_empty()).await?;
     Ok(pb::ListBenefitsResponse {
         benefits: benefits.into_iter().map(benefit::Model::into_proto).collect::<Result<_>>()?,
         next_page_token,
@@ -96,9 +97,8 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
     rules::must_have_happened(measured_on, today)?;
     ctx.command(Action::BenefitMeasure, Object::of(benefit_id), async move |command| {
         let organisation = command.ctx().organisation()?;
-        let found = benefit::find_one_in(organisation, benefit_id).one(command.tx()).await?;
-        let benefit = found.ok_or_else(|| benefit_id.not_found())?;
-        let allowed = command.authorize(&benefit)?;
+        let found = entity::measured(command.tx(), organisation, benefit_id).await?;
+        let allowed = command.authorize(&found.ok_or_else(|| benefit_id.not_found())?)?;
         let id: MeasurementId = command.ctx().new_id();
         let measurement = measurement::ActiveModel {
             organisation_id: Set(organisation.uuid()),
@@ -126,8 +126,9 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
 pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -> Result<pb::ListMeasurementsResponse> {
     let benefit = BenefitId::parse(&request.benefit)?;
     let page = measurement::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::BenefitRead).await?;
+    let db = ctx.read(Action::BenefitRead)?;
     let (measurements, next_page_token) = page.fetch(&db, measurement::find_in(db.organisation(), benefit)).await?;
+    db.listed(measurements.is_empty()).await?;
     if measurements.is_empty() && request.page_token.is_empty() {
         // Empty is an answer only for a benefit that is there (I25).
         let there = benefit::find_one_in(db.organisation(), benefit).count(&db).await?;
@@ -144,9 +145,9 @@ pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -
 /// How far a benefit has come, with the arithmetic.
 pub async fn progress(ctx: Ctx, request: pb::GetBenefitProgressRequest) -> Result<pb::GetBenefitProgressResponse> {
     let id = BenefitId::parse(&request.benefit)?;
-    let db = ctx.read(Action::BenefitRead).await?;
+    let db = ctx.read(Action::BenefitRead)?;
     let found = entity::measured(&db, db.organisation(), id).await?;
-    let Measured { benefit, latest } = found.ok_or_else(|| id.not_found())?;
+    let Measured { benefit, latest, .. } = db.found(found, id).await?;
     let qualitative = benefit.kind == <&str>::from(BenefitKind::Qualitative);
     let actual = latest.as_ref().map(|measurement| measurement.value);
     let appraised = appraise(benefit.baseline, benefit.target, actual, qualitative);

@@ -223,7 +223,7 @@ impl People {
             organisation: DEMO_ORGANISATION.to_string(),
             project: project.to_owned(),
             gate: code_number.into(),
-            validate_only: false,
+            ..Default::default()
         };
         let call = self.office.call(&format!("demo-{}-submit-{code}", demo.id), request)?;
         let answer = client.submit_gate_review(call).await.map_err(|status| status.to_string())?.into_inner();
@@ -236,7 +236,7 @@ impl People {
             gate_review: answer.gate_review.unwrap_or_default().id,
             outcome: outcome.into(),
             reason: "Demobeslutning".to_owned(),
-            validate_only: false,
+            ..Default::default()
         };
         let call = self.steering.call(&format!("demo-{}-decide-{code}", demo.id), request)?;
         client.decide_gate_review(call).await.map(drop).map_err(|status| status.to_string())

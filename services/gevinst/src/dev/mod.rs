@@ -95,6 +95,7 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
             audience: issuer::AUDIENCE.to_owned(),
             keys: KeySource::File(issuer.jwks_path()),
         },
+        policies: None,
         max_deadline: Duration::from_secs(30),
         max_concurrent_calls: 1024,
         drain: Duration::from_secs(5),

@@ -1,10 +1,12 @@
 //! What a person reads of each failure, in Danish and English.
 
+use gevinst_proto::v1::ErrorReason;
+
 use super::{Error, Language};
 
 impl Error {
     /// What a person reads. No message names anything that the caller did not send or may not see.
-    pub(super) fn message(&self, language: Language) -> String {
+    pub fn message(&self, language: Language) -> String {
         let (da, en): (String, String) = match self {
             Self::TokenMissing => (
                 "Kaldet mangler et adgangstoken: send `authorization: Bearer …`.".into(),
@@ -22,17 +24,33 @@ impl Error {
                 format!("Du har ikke rollen til {action}; det kræver {needs}."),
                 format!("You do not hold the role for {action}; it needs {needs}."),
             ),
-            Self::DeciderIsSubmitter => (
-                "Den, der har indsendt portgennemgangen, kan ikke selv træffe beslutningen (I03).".into(),
-                "Who submitted the gate review may not decide it (I03).".into(),
+            Self::TokenRevoked => (
+                "Adgangen er spærret i organisationen: henvend dig til porteføljekontoret.".into(),
+                "The organisation has revoked this access: turn to its portfolio office.".into(),
             ),
-            Self::DeciderIsProjectManager => (
-                "Projektlederen kan ikke træffe beslutning om sit eget projekt (I03).".into(),
-                "The project manager may not decide on their own project (I03).".into(),
+            Self::Forbidden { action, policy, reason } => forbidden(action, policy, *reason),
+            Self::NotADelegate { of } => (
+                format!("{of} har ikke overdraget dig en rolle, der gælder her og nu."),
+                format!("{of} has lent you no role that counts here and now."),
             ),
-            Self::SubmitterIsProjectManager => (
-                "Projektlederen kan ikke selv indsende projektet til en beslutningsport (I03).".into(),
-                "The project manager may not submit their own project to a gate (I03).".into(),
+            Self::AlreadyEnded { kind } => (
+                format!("{kind} er ophørt og kan ikke ændres."),
+                format!("The {kind} has ended and cannot be changed."),
+            ),
+            Self::AlreadyApproved => {
+                ("Overdragelsen er allerede godkendt.".into(), "The delegation has been approved before.".into())
+            }
+            Self::AlreadyVoted => (
+                "Du, eller den, du handler for, har allerede svaret ved denne port (I03).".into(),
+                "You, or the one you act for, have answered at this gate before (I03).".into(),
+            ),
+            Self::VotesDiffer { outcome } => (
+                format!(
+                    "Det første svar var {outcome}, og to ens kræves: træk portgennemgangen tilbage for at begynde forfra."
+                ),
+                format!(
+                    "The first answer was {outcome}, and two that agree are needed: withdraw the review to begin anew."
+                ),
             ),
             Self::FieldInvalid(fields) => {
                 let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
@@ -137,4 +155,43 @@ impl Error {
             Language::English => en,
         }
     }
+}
+
+/// What a person reads of a policy that forbids.
+fn forbidden(action: &str, policy: &str, reason: ErrorReason) -> (String, String) {
+    let (da, en) = match reason {
+        ErrorReason::DeciderIsSubmitter => (
+            "Den, der har indsendt portgennemgangen, kan ikke selv træffe beslutningen, heller ikke gennem en stedfortræder (I03).",
+            "Who submitted the gate review may not decide it, nor may a delegate of theirs (I03).",
+        ),
+        ErrorReason::DeciderIsProjectManager => (
+            "Projektlederen kan ikke træffe beslutning om sit eget projekt (I03).",
+            "The project manager may not decide on their own project (I03).",
+        ),
+        ErrorReason::SubmitterIsProjectManager => (
+            "Projektlederen kan ikke selv indsende projektet til en beslutningsport (I03).",
+            "The project manager may not submit their own project to a gate (I03).",
+        ),
+        ErrorReason::AuditorReadsOnly => {
+            ("Den, der reviderer, læser alt og ændrer intet.", "An auditor reads everything and changes nothing.")
+        }
+        ErrorReason::PersonRequired => {
+            ("Det kan kun et menneske gøre, ikke et system.", "Only a human being can do this, not a system.")
+        }
+        ErrorReason::AuthorityExceeded => (
+            "Beslutningen ligger ud over din bemyndigelse; det eneste svar, du kan give, er at sende den videre opad (I04).",
+            "The decision is beyond your authority; the only answer you can give is to escalate it (I04).",
+        ),
+        ErrorReason::GrantToOneself => ("Ingen kan give sig selv en rolle.", "Nobody grants a role to themselves."),
+        ErrorReason::OwnDelegation => {
+            ("En overdragelse godkendes af en tredje person.", "A delegation is approved by a third person.")
+        }
+        _ => {
+            return (
+                format!("Driften har lukket for {action} (regel {policy})."),
+                format!("The operator has restricted {action} (policy {policy})."),
+            );
+        }
+    };
+    (da.into(), en.into())
 }

@@ -7,7 +7,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{entity::Model as Review, rules::MODEL};
+use super::{
+    entity::Model as Review,
+    rules::{MODEL, RiskClass},
+};
 use crate::{
     benefits::entity::Measured,
     error::{Error, Result},
@@ -29,6 +32,7 @@ pub fn freeze(
     gate: &str,
     attempt: i32,
     at: OffsetDateTime,
+    (amount_ore, risk): (i64, RiskClass),
     project: &Project,
     unit: &Unit,
     benefits: &[Measured],
@@ -40,6 +44,9 @@ pub fn freeze(
         "gate": gate,
         "attempt": attempt,
         "submit_time": rfc3339(at)?,
+        // Who may decide depends on these, and on the track (I04).
+        "amount_ore": amount_ore.to_string(),
+        "risk_class": <&str>::from(risk),
         "project": {
             "id": project.id,
             "organisation": project.organisation_id,
@@ -71,7 +78,7 @@ pub fn freeze(
     Ok(Basis { text, sha256 })
 }
 
-fn benefit(Measured { benefit, latest }: &Measured) -> Value {
+fn benefit(Measured { benefit, latest, .. }: &Measured) -> Value {
     json!({
         "id": benefit.id,
         "title": benefit.title,

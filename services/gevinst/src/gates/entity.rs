@@ -3,13 +3,14 @@
 #![expect(missing_docs, reason = "columns are named as in the contract and explained in migrations/sql")]
 
 use gevinst_proto::v1 as pb;
-use sea_orm::{Iterable, QueryOrder, QuerySelect, entity::prelude::*};
+use sea_orm::{FromQueryResult, Iterable, QueryOrder, QuerySelect, entity::prelude::*};
 use time::OffsetDateTime;
 
-use super::rules::{GateCode, Outcome, ReviewState};
+use super::rules::{GateCode, Outcome, ReviewState, RiskClass};
 use crate::{
-    auth::{Relationship, Resource},
-    error::Result,
+    auth::Resource,
+    db::postgres,
+    error::{Error, Result},
     ids::{GateReviewId, OrganisationId, ProjectId},
     listing::{Field, FieldKind, List},
     wire::{known, timestamp},
@@ -36,6 +37,9 @@ pub struct Model {
     pub decider: Option<String>,
     pub reason: String,
     pub ended_at: Option<OffsetDateTime>,
+    pub amount_ore: i64,
+    pub risk_class: String,
+    pub decided_for: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -113,12 +117,116 @@ impl Model {
             decider: self.decider,
             reason: self.reason,
             end_time: self.ended_at.map(timestamp),
+            amount_ore: self.amount_ore,
+            risk_class: known::<RiskClass>(&self.risk_class)? as i32,
+            decided_for: self.decided_for,
+            votes: Vec::new(),
         })
     }
 }
 
-impl<'a> From<&'a Model> for Resource<'a> {
-    fn from(model: &'a Model) -> Self {
-        Self::Related(Relationship::Submitter, &model.submitter)
+/// A review, its answers, and what authority asks of its project.
+pub struct Placed {
+    pub review: Model,
+    pub votes: Vec<vote::Model>,
+    scopes: Vec<Uuid>,
+    project_owner: String,
+    manager_now: String,
+}
+
+const PLACED: &str = "SELECT r.*, p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager, \
+    (SELECT coalesce(json_agg(v ORDER BY v.voted_at), '[]') FROM gate_votes v \
+        WHERE v.organisation_id = r.organisation_id AND v.gate_review_id = r.id) AS p_votes \
+    FROM gate_reviews r JOIN projects p ON p.organisation_id = r.organisation_id AND p.id = r.project_id \
+    WHERE r.organisation_id = $1 AND r.project_id = $2 AND r.id = $3";
+
+/// One review with its answers and its place, in one question.
+pub async fn placed(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    project: ProjectId,
+    id: GateReviewId,
+) -> Result<Option<Placed>> {
+    let question = postgres(PLACED, [organisation.uuid().into(), project.uuid().into(), id.uuid().into()]);
+    let Some(row) = db.query_one_raw(question).await? else {
+        return Ok(None);
+    };
+    let votes: Json = row.try_get("", "p_votes")?;
+    Ok(Some(Placed {
+        review: Model::from_query_result(&row, "")?,
+        votes: serde_json::from_value(votes).map_err(|error| Error::Internal(format!("votes: {error}")))?,
+        scopes: row.try_get("", "p_scopes")?,
+        project_owner: row.try_get("", "p_owner")?,
+        manager_now: row.try_get("", "p_manager")?,
+    }))
+}
+
+impl<'a> From<&'a Placed> for Resource<'a> {
+    fn from(placed: &'a Placed) -> Self {
+        Self::GateReview {
+            organisation: &placed.review.organisation_id,
+            scopes: &placed.scopes,
+            submitter: &placed.review.submitter,
+            manager: &placed.review.project_manager,
+            manager_now: &placed.manager_now,
+            project_owner: &placed.project_owner,
+        }
+    }
+}
+
+/// One person's answer; never changed.
+pub mod vote {
+    use gevinst_proto::v1 as pb;
+    use sea_orm::{QueryOrder, entity::prelude::*};
+    use serde::Deserialize;
+    use time::OffsetDateTime;
+
+    use super::super::rules::Outcome;
+    use crate::{
+        error::Result,
+        ids::{GateReviewId, OrganisationId},
+        wire::{known, timestamp},
+    };
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
+    #[sea_orm(table_name = "gate_votes")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organisation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub gate_review_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub principal: String,
+        pub voter: String,
+        pub outcome: String,
+        pub reason: String,
+        pub authority_rule_id: Option<Uuid>,
+        #[serde(with = "time::serde::iso8601")]
+        pub voted_at: OffsetDateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// A review's answers, oldest first.
+    pub fn find_in(organisation: OrganisationId, review: GateReviewId) -> Select<Entity> {
+        Entity::find()
+            .filter(Column::OrganisationId.eq(organisation.uuid()))
+            .filter(Column::GateReviewId.eq(review.uuid()))
+            .order_by_asc(Column::VotedAt)
+    }
+
+    impl Model {
+        /// As the contract shows it.
+        pub fn into_proto(self) -> Result<pb::GateVote> {
+            Ok(pb::GateVote {
+                acting_for: (self.principal != self.voter).then_some(self.principal),
+                voter: self.voter,
+                outcome: known::<Outcome>(&self.outcome)? as i32,
+                reason: self.reason,
+                authority_rule: self.authority_rule_id.map(|id| id.to_string()),
+                vote_time: Some(timestamp(self.voted_at)),
+            })
+        }
     }
 }

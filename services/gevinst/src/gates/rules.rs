@@ -3,6 +3,10 @@
 use strum::{EnumString, FromRepr, IntoStaticStr};
 
 use crate::{
+    auth::{
+        Role,
+        policy::{Deciding, Mandate},
+    },
     error::{Error, Result},
     projects::rules::{Stage, Status},
 };
@@ -29,6 +33,18 @@ pub enum Outcome {
     Hold = 2,
     Recycle = 3,
     Kill = 4,
+    Escalated = 5,
+}
+
+/// How risky it is to go on. Numbers and names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, FromRepr, IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[repr(i32)]
+#[expect(missing_docs, reason = "the contract explains each")]
+pub enum RiskClass {
+    Low = 1,
+    Medium = 2,
+    High = 3,
 }
 
 /// Where a review is. Numbers and names are the contract's.
@@ -125,29 +141,44 @@ pub fn after(gate: &Gate, outcome: Outcome) -> (Stage, Status) {
     match outcome {
         Outcome::Go => (gate.to, Status::Active),
         Outcome::Hold => (gate.from, Status::OnHold),
-        Outcome::Recycle => (gate.from, Status::Active),
+        // Beyond who was asked: the same gate, for those who may (I04).
+        Outcome::Recycle | Outcome::Escalated => (gate.from, Status::Active),
         Outcome::Kill => (gate.from, Status::Stopped),
     }
 }
 
-/// I03, the first half: who runs the project does not submit it.
-pub fn must_not_manage(submitter: &str, project_manager: &str) -> Result<()> {
-    if submitter == project_manager {
-        return Err(Error::SubmitterIsProjectManager);
-    }
-    Ok(())
+/// A rule of the authority matrix, as far as a decision asks.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it says.
+    pub mandate: Mandate,
+    /// Whether a second person must agree.
+    pub second_required: bool,
 }
 
-/// I03: decider, submitter and project manager are three different people. Nobody gets round it by a change of manager
-/// while the review is open: the manager at submission counts, and the one now.
-pub fn must_be_three(decider: &str, submitter: &str, managers: [&str; 2]) -> Result<()> {
-    if decider == submitter {
-        return Err(Error::DeciderIsSubmitter);
+impl Rule {
+    fn covers(&self, what: &Deciding) -> bool {
+        let rule = &self.mandate;
+        what.amount_ore <= rule.max_amount_ore
+            && what.risk <= rule.max_risk
+            && rule.tracks.contains(&what.track)
+            && rule.outcomes.contains(&what.outcome)
     }
-    if managers.contains(&decider) {
-        return Err(Error::DeciderIsProjectManager);
-    }
-    managers.iter().try_for_each(|manager| must_not_manage(submitter, manager))
+}
+
+/// I04: the rule that a decision rests on, among those of the roles that the decider holds there: one that covers it, if
+/// possible alone; else the one that goes furthest, for the policies to refuse.
+pub fn mandate<'r, T>(rules: &'r [(T, Rule)], holds: impl Fn(Role) -> bool, what: &Deciding) -> Option<&'r (T, Rule)> {
+    rules
+        .iter()
+        .filter(|(_, rule)| holds(rule.mandate.role))
+        .max_by_key(|(_, rule)| (rule.covers(what), !rule.second_required, rule.mandate.max_amount_ore))
+}
+
+/// I03, I04: the answers that end a review. An escalation ends it at once. Where the rule of any answer asks for a second
+/// person, two answers are needed, and they agree.
+pub fn is_decided(answers: usize, outcome: Outcome, second_required: bool) -> bool {
+    outcome == Outcome::Escalated || !second_required || answers >= 2
 }
 
 #[cfg(test)]
@@ -166,6 +197,10 @@ mod tests {
         for outcome in Outcome::iter() {
             let name = format!("GATE_OUTCOME_{}", <&str>::from(outcome));
             assert_eq!(pb::GateOutcome::from_str_name(&name).map(i32::from), Some(outcome as i32), "{name}");
+        }
+        for risk in RiskClass::iter() {
+            let name = format!("RISK_CLASS_{}", <&str>::from(risk));
+            assert_eq!(pb::RiskClass::from_str_name(&name).map(i32::from), Some(risk as i32), "{name}");
         }
         for state in ReviewState::iter() {
             let name = format!("GATE_REVIEW_STATE_{}", <&str>::from(state));
@@ -190,6 +225,7 @@ mod tests {
             assert_eq!(after(gate, Outcome::Go), (gate.to, Status::Active));
             assert_eq!(after(gate, Outcome::Hold), (gate.from, Status::OnHold));
             assert_eq!(after(gate, Outcome::Recycle), (gate.from, Status::Active));
+            assert_eq!(after(gate, Outcome::Escalated), (gate.from, Status::Active));
             assert_eq!(after(gate, Outcome::Kill), (gate.from, Status::Stopped));
         }
     }
@@ -205,21 +241,47 @@ mod tests {
     }
 
     #[test]
-    fn must_be_three_table_i03() {
-        // decider, submitter, managers then and now: reason
-        let cases = [
-            ("a", "b", ["c", "c"], None),
-            ("a", "b", ["c", "d"], None),
-            ("a", "a", ["c", "c"], Some("DECIDER_IS_SUBMITTER")),
-            ("a", "b", ["a", "c"], Some("DECIDER_IS_PROJECT_MANAGER")),
-            ("a", "b", ["c", "a"], Some("DECIDER_IS_PROJECT_MANAGER")),
-            ("a", "b", ["b", "c"], Some("SUBMITTER_IS_PROJECT_MANAGER")),
-            ("a", "b", ["c", "b"], Some("SUBMITTER_IS_PROJECT_MANAGER")),
-            ("a", "a", ["a", "a"], Some("DECIDER_IS_SUBMITTER")),
+    fn mandate_table_i04() {
+        let rule = |role, max_amount_ore, max_risk, second_required| {
+            let mandate = Mandate {
+                role,
+                max_amount_ore,
+                max_risk,
+                tracks: vec!["START_SMALL".to_owned()],
+                outcomes: vec!["GO".to_owned(), "HOLD".to_owned()],
+            };
+            (max_amount_ore, Rule { mandate, second_required })
+        };
+        let rules = [
+            rule(Role::SteeringGroup, 100, 2, false),
+            rule(Role::SteeringGroup, 500, 2, true),
+            rule(Role::ExecutiveBoard, 1000, 3, true),
         ];
-        for (decider, submitter, managers, reason) in cases {
-            let result = must_be_three(decider, submitter, managers);
-            assert_eq!(result.err().map(|error| error.reason_name()), reason, "{decider} {submitter} {managers:?}");
+        // amount, risk, outcome, whether of the board too: which rule, and whether it covers
+        let cases = [
+            (100, 2, "GO", false, 100, true),
+            (101, 2, "GO", false, 500, true),
+            (100, 3, "GO", false, 100, false),
+            (100, 3, "GO", true, 1000, true),
+            (501, 1, "GO", false, 100, false),
+            (501, 1, "HOLD", true, 1000, true),
+            (1, 1, "KILL", true, 100, false),
+        ];
+        for (amount_ore, risk, outcome, board, which, covered) in cases {
+            let (track, outcome) = ("START_SMALL".to_owned(), outcome.to_owned());
+            let what = Deciding { amount_ore, risk, track, outcome, mandate: None };
+            let holds = |role| role == Role::SteeringGroup || board;
+            let (found, rule) = mandate(&rules, holds, &what).unwrap();
+            assert_eq!((*found, rule.covers(&what)), (which, covered), "{what:?}");
         }
+        assert!(mandate(&rules, |_| false, &Deciding::default()).is_none());
+    }
+
+    #[test]
+    fn is_decided_second_awaited_but_not_to_escalate() {
+        assert!(is_decided(1, Outcome::Go, false));
+        assert!(!is_decided(1, Outcome::Go, true));
+        assert!(is_decided(2, Outcome::Go, true));
+        assert!(is_decided(1, Outcome::Escalated, true));
     }
 }

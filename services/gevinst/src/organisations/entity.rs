@@ -43,6 +43,7 @@ pub mod org_unit {
     use time::{Date, OffsetDateTime};
 
     use crate::{
+        auth::Resource,
         db::postgres,
         ids::{OrgUnitId, OrganisationId},
         listing::{Field, FieldKind, List},
@@ -122,6 +123,12 @@ pub mod org_unit {
         default_order: "name",
         id: Column::Id,
     };
+
+    impl<'a> From<&'a Model> for Resource<'a> {
+        fn from(model: &'a Model) -> Self {
+            Self::Place { scopes: &model.path }
+        }
+    }
 
     impl From<Model> for pb::OrgUnit {
         fn from(model: Model) -> Self {
@@ -254,7 +261,7 @@ pub mod portfolio {
     use time::OffsetDateTime;
 
     use crate::{
-        ids::OrganisationId,
+        ids::{OrganisationId, PortfolioId},
         listing::{Field, FieldKind, List},
         wire::timestamp,
     };
@@ -276,6 +283,11 @@ pub mod portfolio {
     /// An organisation's portfolios.
     pub fn find_in(organisation: OrganisationId) -> Select<Entity> {
         Entity::find().filter(Column::OrganisationId.eq(organisation.uuid()))
+    }
+
+    /// One of them.
+    pub fn find_one_in(organisation: OrganisationId, id: PortfolioId) -> Select<Entity> {
+        find_in(organisation).filter(Column::Id.eq(id.uuid()))
     }
 
     /// What portfolios can be filtered on and ordered by.

@@ -29,8 +29,9 @@ pub async fn list(ctx: Ctx, _: pb::ListOrganisationsRequest) -> Result<pb::ListO
 
 /// One organisation.
 pub async fn get(ctx: Ctx, _: pb::GetOrganisationRequest) -> Result<pb::GetOrganisationResponse> {
-    let db = ctx.read(Action::OrganisationRead).await?;
+    let db = ctx.read(Action::OrganisationRead)?;
     let found = organisation::find_in(db.organisation()).one(&db).await?;
+    db.allowed().await?;
     let found = found.ok_or_else(|| db.organisation().not_found())?;
     Ok(pb::GetOrganisationResponse { organisation: Some(found.into()) })
 }
@@ -49,7 +50,7 @@ pub struct Founding {
 }
 
 /// Founds an organisation, as the schema's owner: an operator's act, audited as such. Gives its id. Founding the same
-/// id again changes nothing; a code that another organisation has is refused (`organisations_code_key`).
+/// id again changes nothing; it begins with the default authority matrix (I04); a code that another organisation has is refused (`organisations_code_key`).
 pub async fn found(
     db: &sea_orm::DatabaseConnection,
     founding: &Founding,
@@ -62,9 +63,16 @@ pub async fn found(
         founded AS (INSERT INTO organisations (id, name, code, number_prefix, created_at) \
             SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT (id) DO NOTHING RETURNING id), \
         audited AS (INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, action, object_type, object_id, \
-            outcome, changes, trace_id, request_id) \
+            outcome, changes, trace_id, request_id, actor_kind) \
             SELECT $6, id, $5, 'operator', 'organisation.found', 'organisation', id, 'DONE', \
-            jsonb_build_object('name', jsonb_build_object('before', NULL, 'after', $2)), '', '' FROM founded) \
+            jsonb_build_object('name', jsonb_build_object('before', NULL, 'after', $2)), '', '', 'OPERATOR' FROM founded), \
+        matrix AS (INSERT INTO authority_rules (organisation_id, id, role, max_amount_ore, max_risk_class, tracks, outcomes, \
+            second_required, valid_from, reason, set_by, set_at) \
+            SELECT f.id, r.id, r.role, r.max_amount_ore, 'HIGH', ARRAY['START_SMALL', 'STANDARD', 'MANDATORY'], \
+            ARRAY['GO', 'HOLD', 'RECYCLE', 'KILL'], r.second_required, $5::date, 'default', 'operator', $5 FROM founded f, \
+            (VALUES ($7::uuid, 'STEERING_GROUP', 1000000000, false), \
+                ($8::uuid, 'EXECUTIVE_BOARD', 9223372036854775807, true)) \
+                AS r (id, role, max_amount_ore, second_required)) \
         SELECT count(*) FROM founded";
     let values = [
         id.to_string().into(),
@@ -72,6 +80,8 @@ pub async fn found(
         founding.code.as_str().into(),
         founding.number_prefix.as_str().into(),
         now.into(),
+        ids.next(now).into(),
+        ids.next(now).into(),
         ids.next(now).into(),
     ];
     db.query_one_raw(crate::db::postgres(sql, values)).await?;

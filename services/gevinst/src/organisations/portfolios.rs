@@ -35,7 +35,8 @@ pub async fn create(ctx: Ctx, request: pb::CreatePortfolioRequest) -> Result<pb:
 /// The organisation's portfolios, a page at a time.
 pub async fn list(ctx: Ctx, request: pb::ListPortfoliosRequest) -> Result<pb::ListPortfoliosResponse> {
     let page = portfolio::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::PortfolioRead).await?;
+    let db = ctx.read(Action::PortfolioRead)?;
     let (portfolios, next_page_token) = page.fetch(&db, portfolio::find_in(db.organisation())).await?;
+    db.allowed().await?;
     Ok(pb::ListPortfoliosResponse { portfolios: portfolios.into_iter().map(Into::into).collect(), next_page_token })
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit::Object,
-    auth::{Action, Resource},
+    auth::{Action, Allowed, Resource},
     ctx::{Changes, Command, Ctx},
     error::{Error, Result, violates},
     ids::{OrgUnit, OrgUnitId},
@@ -26,7 +26,7 @@ pub async fn create(ctx: Ctx, request: pb::CreateOrgUnitRequest) -> Result<pb::C
     let valid_until = request.valid_until.map(|text| day("valid_until", &text)).transpose()?;
     rules::must_be_a_time(valid_from, valid_until)?;
     ctx.command(Action::OrgUnitCreate, Object::new::<OrgUnit>(), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
+        let allowed = authorize_below(&command, parent).await?;
         let id: OrgUnitId = command.ctx().new_id();
         let now = command.ctx().now();
         let wanted = org_unit::ActiveModel {
@@ -65,16 +65,18 @@ pub async fn create(ctx: Ctx, request: pb::CreateOrgUnitRequest) -> Result<pb::C
 /// One unit.
 pub async fn get(ctx: Ctx, request: pb::GetOrgUnitRequest) -> Result<pb::GetOrgUnitResponse> {
     let id = OrgUnitId::parse(&request.org_unit)?;
-    let db = ctx.read(Action::OrgUnitRead).await?;
+    let db = ctx.read(Action::OrgUnitRead)?;
     let found = org_unit::find_one_in(db.organisation(), id).one(&db).await?;
+    db.allowed().await?;
     Ok(pb::GetOrgUnitResponse { org_unit: Some(found.ok_or_else(|| id.not_found())?.into()) })
 }
 
 /// The organisation's units, a page at a time.
 pub async fn list(ctx: Ctx, request: pb::ListOrgUnitsRequest) -> Result<pb::ListOrgUnitsResponse> {
     let page = org_unit::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::OrgUnitRead).await?;
+    let db = ctx.read(Action::OrgUnitRead)?;
     let (units, next_page_token) = page.fetch(&db, org_unit::find_in(db.organisation())).await?;
+    db.allowed().await?;
     Ok(pb::ListOrgUnitsResponse { org_units: units.into_iter().map(Into::into).collect(), next_page_token })
 }
 
@@ -99,8 +101,9 @@ pub async fn update(ctx: Ctx, request: pb::UpdateOrgUnitRequest) -> Result<pb::U
     let valid_from = new.valid_from.map(|text| day("changes.valid_from", &text)).transpose()?;
     let valid_until = new.valid_until.map(|text| day("changes.valid_until", &text)).transpose()?;
     ctx.command(Action::OrgUnitUpdate, Object::of(id), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
-        let before = load(&command, id, &request.etag).await?;
+        let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
+        must_match(&before, &request.etag)?;
         let mut wanted = before.clone().into_active_model();
         for field in mask {
             match field {
@@ -136,10 +139,13 @@ pub async fn relocate(ctx: Ctx, request: pb::MoveOrgUnitRequest) -> Result<pb::M
     let id = OrgUnitId::parse(&request.org_unit)?;
     let parent = request.parent.as_deref().map(OrgUnitId::parse).transpose()?;
     ctx.command(Action::OrgUnitMove, Object::of(id), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
         let organisation = command.ctx().organisation()?;
         org_unit::lock_tree(command.tx(), organisation).await?;
-        let before = load(&command, id, &request.etag).await?;
+        let before = load(&command, id).await?;
+        // Out of what one keeps, and into what one keeps.
+        command.authorize(&before)?;
+        let allowed = authorize_below(&command, parent).await?;
+        must_match(&before, &request.etag)?;
         let parent = parent.map(OrgUnitId::uuid);
         if before.parent_id == parent {
             return Err(Error::invalid("parent", "is where the unit is already: name another one"));
@@ -165,8 +171,9 @@ pub async fn list_placements(
 ) -> Result<pb::ListOrgUnitPlacementsResponse> {
     let id = OrgUnitId::parse(&request.org_unit)?;
     let page = placement::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::OrgUnitRead).await?;
+    let db = ctx.read(Action::OrgUnitRead)?;
     let (placements, next_page_token) = page.fetch(&db, placement::find_in(db.organisation(), id)).await?;
+    db.allowed().await?;
     if placements.is_empty() && request.page_token.is_empty() {
         // Empty is an answer only for a unit that is there (I25).
         let there = org_unit::find_one_in(db.organisation(), id).count(&db).await?;
@@ -180,12 +187,25 @@ pub async fn list_placements(
     })
 }
 
-/// A unit in the state that the caller has read, locked until the command ends.
-async fn load(command: &Command, id: OrgUnitId, wanted: &str) -> Result<org_unit::Model> {
+/// A unit, locked until the command ends.
+async fn load(command: &Command, id: OrgUnitId) -> Result<org_unit::Model> {
     let organisation = command.ctx().organisation()?;
     let found = org_unit::find_one_in(organisation, id).lock_exclusive().one(command.tx()).await?;
-    let unit = found.ok_or_else(|| id.not_found())?;
-    if etag(unit.version) == wanted { Ok(unit) } else { Err(Error::EtagStale) }
+    found.ok_or_else(|| id.not_found())
+}
+
+/// In the state that the caller has read.
+fn must_match(unit: &org_unit::Model, wanted: &str) -> Result<()> {
+    if etag(unit.version) == wanted { Ok(()) } else { Err(Error::EtagStale) }
+}
+
+/// Whether the caller may put something below this unit; at the top, into the organisation.
+async fn authorize_below(command: &Command, parent: Option<OrgUnitId>) -> Result<Allowed> {
+    let Some(parent) = parent else {
+        return command.authorize(Resource::Organisation);
+    };
+    let found = org_unit::find_one_in(command.ctx().organisation()?, parent).one(command.tx()).await?;
+    command.authorize(&found.ok_or_else(|| parent.not_found())?)
 }
 
 async fn save(

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::rules::{ProjectClass, Stage, Standing, Status, Track};
 use crate::{
-    auth::{Relationship, Resource},
+    auth::Resource,
     db::postgres,
     error::Result,
     ids::{OrgUnitId, OrganisationId, PortfolioId, ProjectId},
@@ -39,6 +39,7 @@ pub struct Model {
     pub version: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
+    pub scopes: Vec<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -162,6 +163,11 @@ impl Model {
 
 impl<'a> From<&'a Model> for Resource<'a> {
     fn from(model: &'a Model) -> Self {
-        Self::Related(Relationship::ProjectManager, &model.project_manager)
+        Self::Project {
+            organisation: &model.organisation_id,
+            scopes: &model.scopes,
+            owner: &model.project_owner,
+            manager: &model.project_manager,
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result, violates},
     gates,
     ids::{OrgUnitId, PortfolioId, Project, ProjectId},
+    organisations::entity::org_unit,
     wire::{etag, masked, required},
 };
 
@@ -31,7 +32,9 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
     let portfolio = request.portfolio.as_deref().map(PortfolioId::parse).transpose()?;
     let track = Track::registered(request.track)?;
     ctx.command(Action::ProjectRegister, Object::new::<Project>(), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
+        let organisation = command.ctx().organisation()?;
+        let place = org_unit::find_one_in(organisation, unit).one(command.tx()).await?;
+        let allowed = command.authorize(place.as_ref().map_or(Resource::Organisation, Into::into))?;
         let id: ProjectId = command.ctx().new_id();
         let registration = entity::Registration {
             organisation: command.ctx().organisation()?,
@@ -59,20 +62,21 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
 /// One project.
 pub async fn get(ctx: Ctx, request: pb::GetProjectRequest) -> Result<pb::GetProjectResponse> {
     let id = ProjectId::parse(&request.project)?;
-    let db = ctx.read(Action::ProjectRead).await?;
+    let db = ctx.read(Action::ProjectRead)?;
     let found = entity::find_one_in(db.organisation(), id).one(&db).await?;
-    Ok(pb::GetProjectResponse { project: Some(found.ok_or_else(|| id.not_found())?.into_proto()?) })
+    Ok(pb::GetProjectResponse { project: Some(db.found(found, id).await?.into_proto()?) })
 }
 
 /// The organisation's projects, a page at a time.
 pub async fn list(ctx: Ctx, request: pb::ListProjectsRequest) -> Result<pb::ListProjectsResponse> {
     let page = entity::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::ProjectRead).await?;
+    let db = ctx.read(Action::ProjectRead)?;
     let mut select = entity::find_in(db.organisation());
     if !page.filters_on("archived") {
         select = select.filter(entity::Column::Archived.eq(false));
     }
     let (projects, next_page_token) = page.fetch(&db, select).await?;
+    db.listed(projects.is_empty()).await?;
     Ok(pb::ListProjectsResponse {
         projects: projects.into_iter().map(Model::into_proto).collect::<Result<_>>()?,
         next_page_token,
@@ -135,8 +139,8 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
 pub async fn archive(ctx: Ctx, request: pb::ArchiveProjectRequest) -> Result<pb::ArchiveProjectResponse> {
     let id = ProjectId::parse(&request.project)?;
     ctx.command(Action::ProjectArchive, Object::of(id), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
         let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
         before.standing()?.must_be_listed()?;
         must_match(&before, &request.etag)?;
         if gates::entity::find_open(command.ctx().organisation()?, id).count(command.tx()).await? > 0 {
@@ -156,8 +160,8 @@ pub async fn archive(ctx: Ctx, request: pb::ArchiveProjectRequest) -> Result<pb:
 pub async fn resume(ctx: Ctx, request: pb::ResumeProjectRequest) -> Result<pb::ResumeProjectResponse> {
     let id = ProjectId::parse(&request.project)?;
     ctx.command(Action::ProjectResume, Object::of(id), async move |command| {
-        let allowed = command.authorize(Resource::Organisation)?;
         let before = load(&command, id).await?;
+        let allowed = command.authorize(&before)?;
         let standing = before.standing()?;
         standing.must_be_listed()?;
         if standing.status != Status::OnHold {
