@@ -1,6 +1,6 @@
 //! Units from a file.
 
-use std::{collections::BTreeMap, fmt::Write, time::Instant};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path, time::Instant};
 
 use gevinst_proto::v1 as pb;
 use tonic::Code;
@@ -291,6 +291,19 @@ async fn import_of_another_organisations_ids_makes_units_of_its_own() {
     assert_eq!(failure.fields, ["content[2].parent"]);
     assert_eq!(import(&here, &tree()).await.created.len(), 4);
     assert_eq!(units(&there).await, before);
+}
+
+#[tokio::test]
+async fn import_of_the_example_done_as_the_readme_has_it() {
+    let world = World::new().await;
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/units.csv");
+    // As `gevinst dev` has it already, without an id of any register.
+    world.unit("Borgerservice").await;
+    let done = world.office().call(file(&world, fs::read(example).unwrap())).await.unwrap();
+    assert_eq!(counts(&done), (16, 1, 0, 0, 0));
+    let units = units(&world).await;
+    assert_eq!(units["Hjemmepleje Nord"].path.len(), 3);
+    assert_eq!(units["Projektkontor for digital post"].valid_until(), "2027-12-31");
 }
 
 #[tokio::test]

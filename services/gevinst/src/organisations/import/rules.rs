@@ -374,3 +374,82 @@ fn at(error: Error, line: u64) -> Error {
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    /// A unit whose id in the register is its own a hundred on.
+    fn unit(number: u128, name: &str, parent: Option<u128>) -> Unit {
+        let (fk_org_uuid, parent) = (Some(id(100 + number)), parent.map(id));
+        Unit { id: id(number), fk_org_uuid, name: name.to_owned(), parent, ..Unit::default() }
+    }
+
+    /// A row about it.
+    fn row(line: u64, number: u128, name: &str, parent: Option<u128>) -> Row {
+        let parent = Some(parent.map(|parent| id(100 + parent)));
+        Row { line, fk_org_uuid: Some(id(100 + number)), name: name.to_owned(), parent, ..Row::default() }
+    }
+
+    fn planned(here: Vec<Unit>, rows: Vec<Row>) -> Result<Plan> {
+        let mut problems = Problems::default();
+        let mut next = 1000;
+        let new_id = || {
+            next += 1;
+            id(next)
+        };
+        let plan = plan(here, rows, date!(2026 - 11 - 23), new_id, &mut problems);
+        problems.none().map(|()| plan)
+    }
+
+    fn names<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<&'a str> {
+        units.map(|unit| unit.name.as_str()).collect()
+    }
+
+    #[test]
+    fn plan_of_new_units_parents_first_whatever_the_files_order() {
+        let rows = vec![row(2, 3, "bottom", Some(2)), row(3, 2, "middle", Some(1)), row(4, 1, "top", None)];
+        let plan = planned(vec![], rows).unwrap();
+        assert_eq!(names(plan.created()), ["top", "middle", "bottom"]);
+        let levels: Vec<usize> = plan.levels.iter().map(|level| level.created.len()).collect();
+        assert_eq!(levels, [1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn plan_of_what_is_here_already_empty() {
+        let here = vec![unit(1, "top", None), unit(2, "below", Some(1))];
+        let plan = planned(here, vec![row(2, 2, "below", Some(1)), row(3, 1, "top", None)]).unwrap();
+        assert_eq!((plan.unchanged, plan.created().count(), plan.changed().count()), (2, 0, 0));
+    }
+
+    #[test]
+    fn plan_of_a_parent_and_a_child_that_change_places_the_new_parent_first() {
+        let here = vec![unit(1, "a", None), unit(2, "b", Some(1))];
+        let plan = planned(here, vec![row(2, 1, "a", Some(2)), row(3, 2, "b", None)]).unwrap();
+        assert_eq!(names(plan.moved()), ["b", "a"]);
+        assert!(plan.updated.is_empty());
+    }
+
+    #[test]
+    fn plan_of_a_row_below_a_unit_that_is_below_it_a_circle_by_way_of_what_stays() {
+        // 2 is not in the file and stays below 1, which is to be below 2.
+        let here = vec![unit(1, "a", None), unit(2, "b", Some(1))];
+        let Err(Error::FieldInvalid(told)) = planned(here, vec![row(2, 1, "a", Some(2))]) else { panic!("a circle") };
+        assert_eq!(told[0].0, "content[2].parent");
+    }
+
+    #[test]
+    fn plan_missing_what_a_register_knows_and_has_not_ended() {
+        let ended = Unit { valid_until: Some(date!(2026 - 11 - 23)), ..unit(3, "ended", None) };
+        let by_hand = Unit { fk_org_uuid: None, ..unit(4, "by hand", None) };
+        let here = vec![unit(1, "a", None), unit(2, "b", None), ended, by_hand];
+        let plan = planned(here, vec![row(2, 1, "a", None)]).unwrap();
+        assert_eq!(plan.missing, [id(2)]);
+    }
+}
