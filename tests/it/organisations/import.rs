@@ -259,6 +259,28 @@ async fn import_missing_units_told_and_ended_only_when_asked() {
 }
 
 #[tokio::test]
+async fn import_of_one_file_twice_at_once_made_once() {
+    let world = World::new().await;
+    let (first, second) = (world.office(), world.office());
+    let (one, other) = tokio::join!(first.call(file(&world, tree())), second.call(file(&world, tree())));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!((one.created.len() + other.created.len(), one.unchanged_count + other.unchanged_count), (4, 4));
+    assert_sound(&world).await;
+}
+
+#[tokio::test]
+async fn import_ended_unit_that_is_back_goes_on_when_the_file_says_so() {
+    let world = World::new().await;
+    import(&world, &tree()).await;
+    let one = format!("fk_org_uuid,name\n{},Sundhed\n", fk(1));
+    let end = pb::ImportOrgUnitsRequest { end_missing: true, ..file(&world, one) };
+    assert_eq!(world.office().call(end).await.unwrap().missing.len(), 3);
+    let back = format!("fk_org_uuid,name,valid_until\n{},Teknik,\n", fk(4));
+    assert_eq!(import(&world, &back).await.updated.len(), 1);
+    assert_eq!(units(&world).await["Teknik"].valid_until, None);
+}
+
+#[tokio::test]
 async fn import_audited_with_counts_ids_and_the_files_hash() {
     let world = World::new().await;
     let content = tree();

@@ -121,7 +121,7 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
                 }
                 "portfolio" => project.portfolio_id = Set(portfolio.map(PortfolioId::uuid)),
                 _ => {
-                    let track = Track::changed(required(field, new.track)?)?;
+                    let track = Track::numbered(required(field, new.track)?)?;
                     project.track = Set(<&str>::from(track).to_owned());
                 }
             }

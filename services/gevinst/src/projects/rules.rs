@@ -59,11 +59,11 @@ pub enum Track {
 impl Track {
     /// S08: a project that says nothing of it starts small.
     pub fn registered(number: i32) -> Result<Self> {
-        if number == 0 { Ok(Self::StartSmall) } else { Self::changed(number) }
+        if number == 0 { Ok(Self::StartSmall) } else { Self::numbered(number) }
     }
 
     /// The track of that number.
-    pub fn changed(number: i32) -> Result<Self> {
+    pub fn numbered(number: i32) -> Result<Self> {
         Self::from_repr(number).ok_or_else(|| Error::invalid("track", "is no track"))
     }
 }
@@ -142,7 +142,7 @@ mod tests {
     fn track_of_a_registration_small_unless_it_says_otherwise_s08() {
         assert_eq!(Track::registered(0).unwrap(), Track::StartSmall);
         assert_eq!(Track::registered(3).unwrap(), Track::Mandatory);
-        assert!(Track::registered(4).is_err() && Track::changed(0).is_err());
+        assert!(Track::registered(4).is_err() && Track::numbered(0).is_err());
     }
 
     #[test]

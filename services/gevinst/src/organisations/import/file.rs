@@ -37,7 +37,7 @@ pub fn read(format: OrgUnitFormat, content: &[u8], problems: &mut Problems) -> R
 
 /// The lines of a CSV file.
 fn lines(text: &str, problems: &mut Problems) -> Result<Vec<Raw>> {
-    let header = text.lines().next().unwrap_or_default();
+    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     // As spreadsheets write it where a comma stands in numbers.
     let delimiter = if header.contains(';') { b';' } else { b',' };
     let mut reader =
@@ -47,15 +47,16 @@ fn lines(text: &str, problems: &mut Problems) -> Result<Vec<Raw>> {
         Error::invalid(&format!("content[{line}]"), "is no line of CSV")
     };
     let header = reader.headers().map_err(unreadable)?.clone();
+    let place = format!("content[{}]", header.position().map_or(1, csv::Position::line));
     let known = |cell: &str| COLUMNS.iter().position(|column| *column == cell);
     let columns: Vec<Option<usize>> = header.iter().map(known).collect();
     for (number, column) in columns.iter().enumerate() {
         if column.is_none() {
             let told = format!("column {} is none of {}", number + 1, COLUMNS.join(", "));
-            return Err(Error::invalid("content[1]", told));
+            return Err(Error::invalid(&place, told));
         }
         if columns[..number].contains(column) {
-            return Err(Error::invalid("content[1]", format!("column {} stands there twice", number + 1)));
+            return Err(Error::invalid(&place, format!("column {} stands there twice", number + 1)));
         }
     }
     let mut found = Vec::new();
