@@ -74,6 +74,8 @@ pub enum Error {
     TokenInvalid,
     /// The token's time is over.
     TokenExpired,
+    /// The token is bound to a certificate that the connection did not show.
+    TokenNotBound,
     /// The issuer's keys cannot be had.
     KeysUnavailable,
     /// No role of the caller allows this.
@@ -227,6 +229,7 @@ impl Error {
             Self::TokenMissing => ErrorReason::TokenMissing,
             Self::TokenInvalid => ErrorReason::TokenInvalid,
             Self::TokenExpired => ErrorReason::TokenExpired,
+            Self::TokenNotBound => ErrorReason::TokenNotBound,
             Self::KeysUnavailable => ErrorReason::KeysUnavailable,
             Self::RoleMissing { .. } => ErrorReason::RoleMissing,
             Self::TokenRevoked => ErrorReason::TokenRevoked,
@@ -267,7 +270,11 @@ impl Error {
 
     fn code(&self) -> Code {
         match self {
-            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::TokenRevoked => Code::Unauthenticated,
+            Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::TokenNotBound
+            | Self::TokenRevoked => Code::Unauthenticated,
             Self::RoleMissing { .. } | Self::Forbidden { .. } | Self::NotADelegate { .. } => Code::PermissionDenied,
             Self::FieldInvalid(_)
             | Self::FilterInvalid(_)

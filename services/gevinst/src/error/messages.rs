@@ -16,6 +16,10 @@ impl Error {
             Self::TokenExpired => {
                 ("Adgangstokenet er udløbet: hent et nyt.".into(), "The token has expired: fetch a new one.".into())
             }
+            Self::TokenNotBound => (
+                "Adgangstokenet skal komme over en forbindelse med det certifikat, som det er bundet til.".into(),
+                "The token must come over a connection that shows the certificate it is bound to.".into(),
+            ),
             Self::KeysUnavailable => (
                 "Udstederens nøgler kan ikke hentes lige nu: prøv igen.".into(),
                 "The issuer's keys cannot be fetched right now: retry.".into(),
