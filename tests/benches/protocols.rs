@@ -17,9 +17,9 @@ use std::{
 
 use gevinst::{
     auth::Role,
-    config::{Config, KeySource, Secret, TokenConfig},
+    config::{Config, Secret},
     ctx::Clock,
-    dev::issuer::{self, Issuer},
+    dev::issuer::Issuer,
     server::Server,
     telemetry,
 };
@@ -47,11 +47,7 @@ async fn measure(urls: Urls) {
         admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         database_url: Secret::new(&urls.runtime),
         database_connections: CONNECTIONS,
-        token: TokenConfig {
-            issuer: issuer::ISSUER.to_owned(),
-            audience: issuer::AUDIENCE.to_owned(),
-            keys: KeySource::File(issuer.jwks_path()),
-        },
+        issuers: vec![issuer.trusted()],
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
         drain: Duration::from_secs(1),

@@ -18,7 +18,14 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use gevinst::config::{Config, KeySource};
+use gevinst::{
+    auth::{
+        issuers::{Issuer, KeySource, Profile},
+        keys::Keys,
+        token::Verifier,
+    },
+    config::Config,
+};
 use gevinst_proto::v1 as pb;
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header, encode,
@@ -74,20 +81,27 @@ fn jwks(keys: &[&Key]) -> String {
 }
 
 fn trusting(keys: KeySource) -> Config {
+    with_issuers(vec![Issuer::native(ISSUER.to_owned(), "gevinst".to_owned(), keys)])
+}
+
+fn with_issuers(issuers: Vec<Issuer>) -> Config {
     let mut settings = config();
-    settings.token.issuer = ISSUER.to_owned();
-    settings.token.keys = keys;
+    settings.issuers = issuers;
     settings
 }
 
-fn trusting_file(keys: &[&Key]) -> Config {
+fn in_file(keys: &[&Key]) -> KeySource {
     let path = folder("jwks").join("jwks.json");
     fs::write(&path, jwks(keys)).unwrap();
-    trusting(KeySource::File(path))
+    KeySource::File(path)
+}
+
+fn trusting_file(keys: &[&Key]) -> Config {
+    trusting(in_file(keys))
 }
 
 /// Claims of a good token, with these changed; null takes one away.
-fn claims(world: &World, changes: Value) -> Value {
+fn claims_of(world: &World, changes: Value) -> Value {
     let now = world.clock.now().unix_timestamp();
     let mut claims = json!({
         "iss": ISSUER, "aud": "gevinst", "sub": "someone", "iat": now, "nbf": now - 5, "exp": now + 600,
@@ -114,9 +128,9 @@ async fn token_of_each_algorithm_accepted() {
     let keys = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(|alg| Key::new(alg, &format!("{alg:?}")));
     let world = World::with(trusting_file(&keys.each_ref())).await;
     for key in &keys {
-        assert_eq!(ask(&world, key.sign(&claims(&world, json!({})))).await, Ok(1), "{:?}", key.algorithm);
+        assert_eq!(ask(&world, key.sign(&claims_of(&world, json!({})))).await, Ok(1), "{:?}", key.algorithm);
     }
-    let several = claims(&world, json!({"aud": ["other", "gevinst"]}));
+    let several = claims_of(&world, json!({"aud": ["other", "gevinst"]}));
     assert_eq!(ask(&world, keys[0].sign(&several)).await, Ok(1));
 }
 
@@ -138,22 +152,32 @@ async fn token_with_a_claim_that_does_not_hold_refused() {
         (json!({"sub": ""}), "TOKEN_INVALID"),
         (json!({"sub": "med mellemrum"}), "TOKEN_INVALID"),
         (json!({"sub": "x".repeat(129)}), "TOKEN_INVALID"),
+        (json!({"iss": [ISSUER]}), "TOKEN_INVALID"),
+        (json!({"iat": now + 120}), "TOKEN_INVALID"),
+        (json!({"exp": now + 48 * 3600}), "TOKEN_INVALID"),
+        (json!({"jti": "med mellemrum"}), "TOKEN_INVALID"),
+        (json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}), "TOKEN_INVALID"),
+        (json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode([7; 32])}}), "TOKEN_NOT_BOUND"),
         (json!({"organisations": ["not", "a", "map"]}), "TOKEN_INVALID"),
         (json!({"padding": "x".repeat(9000)}), "TOKEN_INVALID"),
     ];
     for (changes, reason) in cases {
-        assert_eq!(ask(&world, key.sign(&claims(&world, changes.clone()))).await, unauthenticated(reason), "{changes}");
+        assert_eq!(
+            ask(&world, key.sign(&claims_of(&world, changes.clone()))).await,
+            unauthenticated(reason),
+            "{changes}"
+        );
     }
     // Within the leeway, clocks may differ.
-    assert_eq!(ask(&world, key.sign(&claims(&world, json!({"exp": now - 5})))).await, Ok(1));
+    assert_eq!(ask(&world, key.sign(&claims_of(&world, json!({"exp": now - 5})))).await, Ok(1));
 }
 
 #[tokio::test]
 async fn token_forged_in_every_usual_way_refused() {
     let (ours, rsa) = (Key::new(Algorithm::EdDSA, "k"), Key::new(Algorithm::RS256, "rsa"));
     let world = World::with(trusting_file(&[&ours, &rsa])).await;
-    let good = ours.sign(&claims(&world, json!({})));
-    let claims = claims(&world, json!({}));
+    let good = ours.sign(&claims_of(&world, json!({})));
+    let claims = claims_of(&world, json!({}));
     let body = URL_SAFE_NO_PAD.encode(claims.to_string());
     let encoded = |header: Value| URL_SAFE_NO_PAD.encode(header.to_string());
 
@@ -226,11 +250,11 @@ async fn token_forged_in_every_usual_way_refused() {
 async fn token_with_roles_that_are_none_grants_nothing() {
     let key = Key::new(Algorithm::EdDSA, "k");
     let world = World::with(trusting_file(&[&key])).await;
-    let invented = claims(&world, json!({"organisations": {world.id(): ["superuser", "PORTFOLIO-OFFICE", ""]}}));
+    let invented = claims_of(&world, json!({"organisations": {world.id(): ["superuser", "PORTFOLIO-OFFICE", ""]}}));
     let person = world.stranger(Some(key.sign(&invented)));
     let failure = person.call(pb::ListProjectsRequest { organisation: world.id(), ..Default::default() }).await;
     assert!(failure.unwrap_err().is(Code::PermissionDenied, "ROLE_MISSING"));
-    let nowhere = claims(&world, json!({"organisations": null}));
+    let nowhere = claims_of(&world, json!({"organisations": null}));
     let person = world.stranger(Some(key.sign(&nowhere)));
     let failure = person.call(pb::ListProjectsRequest { organisation: world.id(), ..Default::default() }).await;
     assert!(failure.unwrap_err().is(Code::NotFound, "NOT_FOUND"));
@@ -276,17 +300,74 @@ async fn served_keys_rotated_and_the_issuer_down_again() {
     let (old, new) = (Key::new(Algorithm::ES256, "old"), Key::new(Algorithm::ES256, "new"));
     let issuer = KeyServer::serving(Some(jwks(&[&old]))).await;
     let world = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
-    let token = |key: &Key| key.sign(&claims(&world, json!({})));
+    let token = |key: &Key| key.sign(&claims_of(&world, json!({})));
     assert_eq!(ask(&world, token(&old)).await, Ok(1));
-    // While the issuer is down, known keys go on verifying.
+    // While the issuer is down, known keys go on verifying. A token under an unknown key may be good: come again.
     issuer.serve(None);
     assert_eq!(ask(&world, token(&old)).await, Ok(1));
-    // An unknown key id asks the issuer at most once in thirty seconds, however many callers bring one.
     let before = issuer.asked.load(Ordering::Relaxed);
-    for _ in 0..20 {
-        assert_eq!(ask(&world, token(&new)).await, unauthenticated("TOKEN_INVALID"));
+    let (unknown, all) = (token(&new), 20);
+    let asking = (0..all).map(|_| world.stranger(Some(unknown.clone())));
+    let asking: Vec<_> =
+        asking.map(|person| tokio::spawn(async move { person.call(pb::ListOrganisationsRequest {}).await })).collect();
+    for asked in asking {
+        let failure = asked.await.unwrap().unwrap_err();
+        assert!(failure.is(Code::Unavailable, "KEYS_UNAVAILABLE"), "{failure:?}");
     }
-    assert!(issuer.asked.load(Ordering::Relaxed) <= before + 1);
+    // However many ask, the issuer is asked once for all who wait, and at most once more for who came meanwhile.
+    assert!(issuer.asked.load(Ordering::Relaxed) <= before + 2);
+    assert_eq!(ask(&world, token(&old)).await, Ok(1));
+    // It is back, with a new key and without the old one: that is what a rotation is, and what a revocation is.
+    issuer.serve(Some(jwks(&[&new])));
+    assert_eq!(ask(&world, token(&new)).await, Ok(1));
+    assert_eq!(ask(&world, token(&old)).await, unauthenticated("TOKEN_INVALID"));
+}
+
+#[tokio::test]
+async fn two_issuers_each_trusted_with_its_own_keys_and_organisations_only() {
+    const OTHER: &str = "https://other.example.invalid";
+    let (ours, theirs) = (Key::new(Algorithm::EdDSA, "k"), Key::new(Algorithm::EdDSA, "k"));
+    let (home, neighbour) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    let issuer = |name: &str, key: &Key, organisation| Issuer {
+        organisations: Some([organisation].into()),
+        ..Issuer::native(name.to_owned(), "gevinst".to_owned(), in_file(&[key]))
+    };
+    let verifier = Verifier::new(&[issuer(ISSUER, &ours, home), issuer(OTHER, &theirs, neighbour)]).await.unwrap();
+    let world = World::new().await;
+    let of = async |key: &Key, issuer: &str| {
+        let claims =
+            json!({"iss": issuer, "organisations": {home.to_string(): ["auditor"], neighbour.to_string(): []}});
+        let header = format!("Bearer {}", key.sign(&claims_of(&world, claims)));
+        verifier
+            .verify(header.as_bytes(), None)
+            .await
+            .map(|caller| caller.organisations().map(|id| id.uuid()).collect::<Vec<_>>())
+    };
+    assert_eq!(of(&ours, ISSUER).await.unwrap(), vec![home]);
+    assert_eq!(of(&theirs, OTHER).await.unwrap(), vec![neighbour]);
+    // Neither may sign in the other's name, though their key ids are the same.
+    assert!(of(&theirs, ISSUER).await.is_err());
+    assert!(of(&ours, OTHER).await.is_err());
+    assert!(of(&ours, "https://third.example.invalid").await.is_err());
+}
+
+#[tokio::test]
+async fn strict_profile_accepts_access_tokens_of_rfc_9068_only() {
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let keys = in_file(&[&key]);
+    let strict = Issuer { profile: Profile::Rfc9068, ..Issuer::native(ISSUER.to_owned(), "gevinst".to_owned(), keys) };
+    let world = World::with(with_issuers(vec![strict])).await;
+    let whole = json!({"client_id": "portal", "jti": "t-1"});
+    let signed = |kind: Option<&str>, changes: &Value| {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some("k".to_owned());
+        header.typ = kind.map(ToOwned::to_owned);
+        encode(&header, &claims_of(&world, changes.clone()), &key.private).unwrap()
+    };
+    assert_eq!(ask(&world, signed(Some("at+jwt"), &whole)).await, Ok(1));
+    assert_eq!(ask(&world, signed(Some("JWT"), &whole)).await, unauthenticated("TOKEN_INVALID"));
+    assert_eq!(ask(&world, signed(None, &whole)).await, unauthenticated("TOKEN_INVALID"));
+    assert_eq!(ask(&world, signed(Some("at+jwt"), &json!({}))).await, unauthenticated("TOKEN_INVALID"));
 }
 
 #[tokio::test]
@@ -294,13 +375,13 @@ async fn served_keys_not_to_be_had_unavailable_and_an_unknown_id_fetches_them() 
     let key = Key::new(Algorithm::EdDSA, "k");
     let issuer = KeyServer::serving(None).await;
     let down = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
-    let refused = ask(&down, key.sign(&claims(&down, json!({})))).await;
+    let refused = ask(&down, key.sign(&claims_of(&down, json!({})))).await;
     assert_eq!(refused, Err((Code::Unavailable, "KEYS_UNAVAILABLE".to_owned())), "never let in unverified");
 
     let issuer = KeyServer::serving(Some(jwks(&[&Key::new(Algorithm::EdDSA, "first")]))).await;
     let world = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
     issuer.serve(Some(jwks(&[&key])));
-    assert_eq!(ask(&world, key.sign(&claims(&world, json!({})))).await, Ok(1));
+    assert_eq!(ask(&world, key.sign(&claims_of(&world, json!({})))).await, Ok(1));
 }
 
 #[test]
@@ -308,24 +389,29 @@ fn keys_for_other_uses_or_algorithms_not_taken() {
     // A map, so that the names stand beside the reason.
     let mut refused = BTreeMap::new();
     let key = Key::new(Algorithm::EdDSA, "k");
-    let with = |name: &str, value: &str| {
+    let with = |name: &str, value: Value| {
         let mut jwk = serde_json::to_value(&key.public).unwrap();
-        jwk[name] = json!(value);
+        jwk[name] = value;
         json!({ "keys": [jwk] }).to_string()
     };
-    refused.insert("for encryption", with("use", "enc"));
-    refused.insert("for another algorithm", with("alg", "ES256"));
+    refused.insert("for encryption", with("use", json!("enc")));
+    refused.insert("for another algorithm", with("alg", json!("ES256")));
     refused.insert(
         "symmetric",
         json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "k", "alg": "HS256"}]}).to_string(),
     );
+    refused.insert("for signing only", with("key_ops", json!(["sign"])));
+    refused.insert("with its private half", with("d", json!("c2VjcmV0")));
+    let short = json!({"kty": "RSA", "kid": "k", "n": URL_SAFE_NO_PAD.encode([0xff; 128]), "e": "AQAB"});
+    refused.insert("of 1024 bits", json!({"keys": [short]}).to_string());
+    let public = serde_json::to_value(&key.public).unwrap();
+    refused.insert("more than fifty", json!({"keys": vec![public; 51]}).to_string());
     refused.insert("no document", "<html>".to_owned());
     refused.insert("empty", json!({"keys": []}).to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (why, document) in refused {
         let path = folder("jwks").join("jwks.json");
         fs::write(&path, document).unwrap();
-        let source = KeySource::File(path);
-        assert!(runtime.block_on(gevinst::auth::keys::Keys::new(&source)).is_err(), "{why}");
+        let issuer = Issuer::native(ISSUER.to_owned(), "gevinst".to_owned(), KeySource::File(path));
+        assert!(Keys::of(&issuer).is_err(), "{why}");
     }
 }

@@ -210,8 +210,8 @@ async fn panic_in_a_command_internal_and_nothing_of_it_stays() {
     let world = World::new().await;
     let unit = world.unit("Panik").await;
     let token = ISSUER.token("office", world.organisation, &[Role::PortfolioOffice]).unwrap();
-    let verifier = Verifier::new(&config().token).await.unwrap();
-    let caller = verifier.verify(format!("Bearer {token}").as_bytes()).await.unwrap();
+    let verifier = Verifier::new(&config().issuers).await.unwrap();
+    let caller = verifier.verify(format!("Bearer {token}").as_bytes(), None).await.unwrap();
     let url = Secret::new(&CLUSTER.runtime);
     let db = Db::connect(&url, "test", 1, Duration::from_secs(5)).await.unwrap();
     let call = Call {

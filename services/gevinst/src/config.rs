@@ -5,25 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-/// Where the keys that verify tokens come from.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// A JWKS document on disk, read at start.
-    File(PathBuf),
-    /// A JWKS document served by the issuer, fetched and refreshed.
-    Url(reqwest::Url),
-}
-
-/// What a token must be.
-#[derive(Clone, Debug)]
-pub struct TokenConfig {
-    /// The exact `iss`.
-    pub issuer: String,
-    /// The exact `aud`.
-    pub audience: String,
-    /// The keys.
-    pub keys: KeySource,
-}
+use crate::auth::issuers::{self, Issuer, KeySource};
 
 /// A text that is never printed.
 #[derive(Clone)]
@@ -58,8 +40,8 @@ pub struct Config {
     pub database_url: Secret,
     /// How many connections to it. Few are faster than many: 4 to 8 on 2 cores.
     pub database_connections: u32,
-    /// What a token must be.
-    pub token: TokenConfig,
+    /// Whose tokens are trusted, with what.
+    pub issuers: Vec<Issuer>,
     /// What the operator forbids on top of the shipped policies, in Cedar; nothing when absent.
     pub policies: Option<String>,
     /// The longest that a call may take, and what it gets when it does not ask.
@@ -103,11 +85,7 @@ impl Config {
             admin_listen: reader.or("ADMIN_LISTEN", "0.0.0.0:9090"),
             database_url: Secret(reader.required("DATABASE_URL")),
             database_connections: reader.or("DATABASE_CONNECTIONS", "8"),
-            token: TokenConfig {
-                issuer: reader.required("TOKEN_ISSUER"),
-                audience: reader.or("TOKEN_AUDIENCE", "gevinst"),
-                keys: reader.keys(),
-            },
+            issuers: reader.issuers(),
             policies: reader.take("POLICY"),
             max_deadline: Duration::from_millis(reader.or("MAX_DEADLINE_MS", "30000")),
             max_concurrent_calls: reader.or("MAX_CONCURRENT_CALLS", "1024"),
@@ -209,6 +187,29 @@ impl Reader {
         }
     }
 
+    /// The trusted issuers: a document of them, or, in short, one whose tokens carry this service's own claims.
+    fn issuers(&mut self) -> Vec<Issuer> {
+        if let Some(document) = self.take("ISSUERS") {
+            let short = self.values.extract_if(.., |name, _| name.starts_with("TOKEN_"));
+            let short: Vec<String> = short.map(|(name, _)| name).collect();
+            for name in short {
+                self.problem(format!("{PREFIX}ISSUERS and {PREFIX}{name} are both set: keep one"));
+            }
+            return issuers::read(&document).unwrap_or_else(|problems| {
+                self.problems.extend(problems.into_iter().map(|problem| format!("{PREFIX}ISSUERS: {problem}")));
+                Vec::new()
+            });
+        }
+        let before = self.problems.len();
+        let name = self.required("TOKEN_ISSUER");
+        let issuer = Issuer::native(name, self.or("TOKEN_AUDIENCE", "gevinst"), self.keys());
+        // What is missing has been named, and would be wrong in other words too.
+        if self.problems.len() == before {
+            self.problems.extend(issuer.problems());
+        }
+        vec![issuer]
+    }
+
     fn keys(&mut self) -> KeySource {
         // The file *is* the value here, so this pair of names is read as it stands.
         let file = self.values.remove("TOKEN_JWKS_FILE");
@@ -216,14 +217,18 @@ impl Reader {
         match (file, url) {
             (Some(file), None) => KeySource::File(file.into()),
             (None, Some(url)) => match reqwest::Url::parse(&url) {
-                Ok(url) if url.scheme() == "https" || url.scheme() == "http" => KeySource::Url(url),
+                Ok(url) if issuers::is_safe(&url) => KeySource::Url(url),
                 _ => {
-                    self.problem(format!("{PREFIX}TOKEN_JWKS_URL is not an http(s) address"));
+                    self.problem(format!(
+                        "{PREFIX}TOKEN_JWKS_URL is not an https address (http on the loopback address only)"
+                    ));
                     KeySource::File(PathBuf::new())
                 }
             },
             _ => {
-                self.problem(format!("set one of {PREFIX}TOKEN_JWKS_FILE and {PREFIX}TOKEN_JWKS_URL"));
+                self.problem(format!(
+                    "set one of {PREFIX}TOKEN_JWKS_FILE and {PREFIX}TOKEN_JWKS_URL, or {PREFIX}ISSUERS_FILE"
+                ));
                 KeySource::File(PathBuf::new())
             }
         }

@@ -90,7 +90,7 @@ pub struct Server {
 impl Server {
     /// Starts to serve. Waits for the database as long as it takes; refuses one whose schema or role is not fit.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, String> {
-        let verifier = Arc::new(Verifier::new(&config.token).await?);
+        let verifier = Arc::new(Verifier::new(&config.issuers).await?);
         let db = Db::connect(&config.database_url, "gevinst", config.database_connections, config.max_deadline)
             .await
             .map_err(|error| format!("GEVINST_DATABASE_URL: {error}"))?;
@@ -458,19 +458,13 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{
-        auth::Role,
-        config::{KeySource, Secret, TokenConfig},
-        dev::issuer::{AUDIENCE, ISSUER, Issuer},
-    };
+    use crate::{auth::Role, config::Secret, dev::issuer::Issuer};
 
     #[tokio::test]
     async fn panic_in_a_handler_internal_with_details_and_the_next_call_served() {
         let folder = tempfile::tempdir().unwrap();
         let issuer = Issuer::open(folder.path()).unwrap();
-        let keys = KeySource::File(issuer.jwks_path());
-        let token = TokenConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), keys };
-        let verifier = Arc::new(Verifier::new(&token).await.unwrap());
+        let verifier = Arc::new(Verifier::new(&[issuer.trusted()]).await.unwrap());
         // Nothing here asks the database; the pool never connects.
         let db = Db::connect(&Secret::new("postgres://nobody@127.0.0.1:1/none"), "test", 1, LOOK_EVERY).await.unwrap();
         let layers = Arc::new(Layers {

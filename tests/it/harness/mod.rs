@@ -20,12 +20,9 @@ use std::{
 
 use gevinst::{
     auth::{Role, authority::Asker},
-    config::{Config, KeySource, Secret, TokenConfig},
+    config::{Config, Secret},
     ctx::Clock,
-    dev::{
-        issuer::{self, Issuer},
-        postgres::Cluster,
-    },
+    dev::{issuer::Issuer, postgres::Cluster},
     ids::OrganisationId,
     migrate,
     organisations::{self, Founding},
@@ -100,11 +97,7 @@ pub fn config() -> Config {
         admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         database_url: Secret::new(&CLUSTER.runtime),
         database_connections: 8,
-        token: TokenConfig {
-            issuer: issuer::ISSUER.to_owned(),
-            audience: issuer::AUDIENCE.to_owned(),
-            keys: KeySource::File(ISSUER.jwks_path()),
-        },
+        issuers: vec![ISSUER.trusted()],
         policies: None,
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,

@@ -6,6 +6,8 @@
 
 pub mod authority;
 pub mod caller;
+pub mod claims;
+pub mod issuers;
 pub mod keys;
 pub mod policy;
 pub mod resource;
@@ -25,6 +27,7 @@ pub use self::{
 use crate::{
     auth::token::Verifier,
     error::{self, Error},
+    peer::Peer,
 };
 
 /// What can be attempted. The name is what audit entries, spans and denials say.
@@ -135,7 +138,7 @@ pub async fn authenticate(
     }
     let mut tokens = request.headers().get_all(AUTHORIZATION).iter();
     let caller = match (tokens.next(), tokens.next()) {
-        (Some(value), None) => verifier.verify(value.as_bytes()).await,
+        (Some(value), None) => verifier.verify(value.as_bytes(), request.extensions().get::<Peer>()).await,
         (None, _) => Err(Error::TokenMissing),
         (Some(_), Some(_)) => Err(Error::TokenInvalid),
     };

@@ -15,13 +15,22 @@ use jsonwebtoken::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{auth::Role, ctx::Clock};
+use crate::{
+    auth::{
+        Role,
+        issuers::{self, KeySource},
+    },
+    ctx::{Clock, Ids},
+};
 
 /// `iss` of development tokens.
 pub const ISSUER: &str = "https://issuer.gevinst.invalid";
 
 /// `aud` of development tokens.
 pub const AUDIENCE: &str = "gevinst";
+
+/// `client_id` of development tokens: what fetched them, on a person's behalf.
+const CLIENT: &str = "gevinst-token";
 
 const KEY_ID: &str = "development";
 
@@ -60,20 +69,31 @@ impl Issuer {
         self.folder.join("jwks.json")
     }
 
-    /// A token for a person with roles in an organisation, good for twelve hours.
+    /// What a service needs to know to trust its tokens.
+    pub fn trusted(&self) -> issuers::Issuer {
+        let keys = KeySource::File(self.jwks_path());
+        issuers::Issuer::native(ISSUER.to_owned(), AUDIENCE.to_owned(), keys)
+    }
+
+    /// An access token (RFC 9068) for a person with roles in an organisation, good for twelve hours.
     pub fn token(&self, person: &str, organisation: Uuid, roles: &[Role]) -> Result<String, String> {
-        let now = Clock::default().now().unix_timestamp();
+        let now = Clock::default().now();
+        let id = Ids::default().next(now);
+        let now = now.unix_timestamp();
         let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
         let claims = json!({
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": person,
+            "client_id": CLIENT,
+            "jti": id,
             "iat": now,
             "nbf": now - 5,
             "exp": now + 12 * 3600,
             "organisations": {organisation.to_string(): roles},
         });
         let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some("at+jwt".to_owned());
         header.kid = Some(KEY_ID.to_owned());
         encode(&header, &claims, &self.key).map_err(|error| error.to_string())
     }

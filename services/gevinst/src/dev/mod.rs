@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::{issuer::Issuer, postgres::Cluster};
 use crate::{
     auth::Role,
-    config::{Config, KeySource, Secret, TokenConfig},
+    config::{Config, Secret},
     ctx::Clock,
     migrate,
     organisations::{self, Founding},
@@ -90,11 +90,7 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         admin_listen: SocketAddr::from((settings.listen.ip(), 0)),
         database_url: Secret::new(cluster.runtime_url()),
         database_connections: 8,
-        token: TokenConfig {
-            issuer: issuer::ISSUER.to_owned(),
-            audience: issuer::AUDIENCE.to_owned(),
-            keys: KeySource::File(issuer.jwks_path()),
-        },
+        issuers: vec![issuer.trusted()],
         policies: None,
         max_deadline: Duration::from_secs(30),
         max_concurrent_calls: 1024,
