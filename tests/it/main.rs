@@ -24,4 +24,5 @@ mod isolation;
 mod organisations;
 mod projects;
 mod proof;
+mod provider;
 mod telemetry;
