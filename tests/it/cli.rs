@@ -89,8 +89,9 @@ fn serve_env_on(url: String) -> Env {
 #[tokio::test]
 async fn serve_unconfigured_names_every_setting_it_needs() {
     let problems = refusal(&run(&["serve"], &Env::new()).await);
-    for name in ["GEVINST_DATABASE_URL", "GEVINST_TOKEN_ISSUER", "GEVINST_TOKEN_JWKS_FILE", "GEVINST_TOKEN_JWKS_URL"] {
-        assert!(problems.contains(name), "{name}: {problems}");
+    let names = ["DATABASE_URL", "TOKEN_ISSUER", "TOKEN_JWKS_FILE", "TOKEN_JWKS_URL", "ISSUERS_FILE"];
+    for name in names.map(|name| format!("GEVINST_{name}")) {
+        assert!(problems.contains(&name), "{name}: {problems}");
     }
 }
 
@@ -146,6 +147,34 @@ async fn serve_with_settings_from_mounted_files_serves() {
     gevinst.signal("TERM").await;
     assert_eq!(gevinst.end().await.code(), Some(0));
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn serve_trusting_issuers_of_a_file_serves_while_they_are_down() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/issuers/keycloak.json");
+    let mut env = serve_env_on(CLUSTER.runtime.clone());
+    env.retain(|(name, _)| !name.starts_with("GEVINST_TOKEN_"));
+    env.push(("GEVINST_ISSUERS_FILE", example.display().to_string()));
+    let mut gevinst = Program::start(&["serve"], &env);
+    until("it serves", async || gevinst.stderr().contains("\"serving\"")).await;
+    assert!(gevinst.stderr().contains("the token keys could not be fetched"), "{}", gevinst.stderr());
+    gevinst.signal("TERM").await;
+    assert_eq!(gevinst.end().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn serve_trusting_issuers_that_quarrel_refused_with_every_problem() {
+    let issuer = r#""audience": "gevinst", "organisations": ["01999999-0000-7000-8000-000000009999"]"#;
+    let document = format!(
+        r#"{{"issuers": [{{"issuer": "http://a.invalid", {issuer}}}, {{"issuer": "https://b.invalid", {issuer}}}]}}"#
+    );
+    let mut env = serve_env_on(CLUSTER.runtime.clone());
+    env.push(("GEVINST_ISSUERS", document));
+    let problems = refusal(&run(&["serve"], &env).await);
+    for named in ["https", "subject_prefix", "GEVINST_TOKEN_ISSUER", "GEVINST_TOKEN_JWKS_FILE"] {
+        assert!(problems.contains(named), "{named}: {problems}");
+    }
+    assert_eq!(problems.lines().filter(|line| line.starts_with("  - ")).count(), 4, "{problems}");
 }
 
 #[tokio::test]
