@@ -376,7 +376,11 @@ async fn served_keys_not_to_be_had_unavailable_and_an_unknown_id_fetches_them() 
     let issuer = KeyServer::serving(None).await;
     let down = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;
     let refused = ask(&down, key.sign(&claims_of(&down, json!({})))).await;
-    assert_eq!(refused, Err((Code::Unavailable, "KEYS_UNAVAILABLE".to_owned())), "never let in unverified");
+    let unavailable = Err((Code::Unavailable, "KEYS_UNAVAILABLE".to_owned()));
+    assert_eq!(refused, unavailable, "never let in unverified");
+    // A document that is too large to be one is not read to its end.
+    issuer.serve(Some(format!("{}{}", jwks(&[&key]), " ".repeat(64 * 1024))));
+    assert_eq!(ask(&down, key.sign(&claims_of(&down, json!({})))).await, unavailable);
 
     let issuer = KeyServer::serving(Some(jwks(&[&Key::new(Algorithm::EdDSA, "first")]))).await;
     let world = World::with(trusting(KeySource::Url(issuer.url.clone()))).await;

@@ -9,11 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Caller, CallerKind, Role, TokenRole, issuers::from_text};
-use crate::{
-    error::{Error, Result},
-    ids::OrganisationId,
-};
+use super::{Caller, CallerKind, Role, TokenRole, issuers::from_text, token::refused};
+use crate::{error::Result, ids::OrganisationId};
 
 /// The longest subject and token id, in bytes.
 const MAX_NAME: usize = 128;
@@ -221,11 +218,12 @@ impl Mapping {
 
     /// The caller that verified claims name, with no role outside these organisations.
     pub fn caller(&self, claims: &Value, organisations: Option<&BTreeSet<Uuid>>) -> Result<Caller> {
-        let subject = self.subject.text(claims).filter(|subject| !subject.is_empty()).ok_or(Error::TokenInvalid)?;
+        let subject = self.subject.text(claims).filter(|subject| !subject.is_empty());
+        let subject = subject.ok_or_else(|| refused("no subject"))?;
         let subject = named(format!("{}{subject}", self.subject_prefix))?;
         let token_id = match self.token_id.find(claims) {
             Some(Value::String(id)) => Some(named(id.clone())?),
-            Some(_) => return Err(Error::TokenInvalid),
+            Some(_) => return Err(refused("a token id that is no text")),
             None => None,
         };
         let mut roles = match &self.roles {
@@ -251,30 +249,32 @@ impl Mapping {
             None => &[],
             Some(Value::Array(list)) => &list[..],
             Some(one @ Value::String(_)) => std::slice::from_ref(one),
-            Some(_) => return Err(Error::TokenInvalid),
+            Some(_) => return Err(refused("roles that are neither text nor list")),
         };
         for value in list {
-            let (name, organisation, units) = match (value, &roles.element) {
-                (Value::String(name), None) => (name.as_str(), at_home, vec![None]),
-                (Value::Object(object), Some(element)) => {
-                    let Some(name) = object.get(&element.role).and_then(Value::as_str) else { continue };
-                    let organisation = match &element.organisation {
-                        Some(member) => object.get(member).and_then(Value::as_str),
-                        None => None,
-                    };
-                    let organisation = organisation.and_then(|value| self.organisation_values.get(value)).copied();
-                    let organisation = if element.organisation.is_some() { organisation } else { at_home };
-                    let Some(units) = element.units(object) else { continue };
-                    (name, organisation, units)
-                }
-                _ => continue,
-            };
-            let (Some(grant), Some(organisation)) = (roles.values.get(name), organisation) else { continue };
+            let Some((name, organisation, units)) = self.role(roles.element.as_ref(), value, at_home) else { continue };
+            let Some(grant) = roles.values.get(name) else { continue };
             let granted =
                 units.into_iter().map(|unit| TokenRole { role: grant.role, unit, grantable: grant.grantable });
             held.entry(OrganisationId::new(organisation)).or_default().extend(granted);
         }
         Ok(held)
+    }
+
+    /// What one value says: the role's name, where it is held, and in which units.
+    fn role<'c>(
+        &self,
+        element: Option<&Element>,
+        value: &'c Value,
+        at_home: Option<Uuid>,
+    ) -> Option<(&'c str, Uuid, Vec<Option<Uuid>>)> {
+        let Some(element) = element else { return Some((value.as_str()?, at_home?, vec![None])) };
+        let object = value.as_object()?;
+        let organisation = match &element.organisation {
+            Some(member) => *self.organisation_values.get(object.get(member)?.as_str()?)?,
+            None => at_home?,
+        };
+        Some((object.get(&element.role)?.as_str()?, organisation, element.units(object)?))
     }
 }
 
@@ -324,7 +324,7 @@ fn native(claims: &Value) -> Result<Held> {
         None | Some(Value::Null) => return Ok(Held::new()),
         Some(organisations) => BTreeMap::<Uuid, Vec<String>>::deserialize(organisations),
     };
-    let organisations = organisations.map_err(|_| Error::TokenInvalid)?;
+    let organisations = organisations.map_err(|_| refused("organisations are no map of lists"))?;
     let held = organisations.into_iter().map(|(organisation, names)| {
         let roles = names.iter().filter_map(|name| name.parse().ok());
         let roles = roles.map(|role| TokenRole { role, unit: None, grantable: true });
@@ -336,7 +336,7 @@ fn native(claims: &Value) -> Result<Held> {
 /// A name that fits where names are kept and shown.
 fn named(name: String) -> Result<String> {
     let fits = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(name) } else { Err(Error::TokenInvalid) }
+    if fits { Ok(name) } else { Err(refused("a subject or token id that is long or not printable")) }
 }
 
 #[cfg(test)]
@@ -346,7 +346,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::auth::issuers::{self, Issuer};
+    use crate::{
+        auth::issuers::{self, Issuer},
+        error::Error,
+    };
 
     const HEDEBY: &str = "01999999-0000-7000-8000-000000009999";
     const NABO: &str = "01999999-0000-7000-8000-000000008888";

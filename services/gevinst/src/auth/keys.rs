@@ -22,7 +22,10 @@ use tokio::{
 };
 
 use crate::{
-    auth::issuers::{Issuer, KeySource, is_safe},
+    auth::{
+        issuers::{Issuer, KeySource, is_safe},
+        token::refused,
+    },
     error::{Error, Result},
 };
 
@@ -112,7 +115,7 @@ impl Keys {
     pub async fn find(&self, id: Option<&str>) -> Result<VerifyingKey> {
         let id = id.unwrap_or_default();
         let (seen, wanted, places) = match &self.0 {
-            Source::File(keys) => return keys.get(id).cloned().ok_or(Error::TokenInvalid),
+            Source::File(keys) => return keys.get(id).cloned().ok_or_else(unknown),
             Source::Served { seen, wanted, places } => (seen, wanted, places),
         };
         let come = Instant::now();
@@ -127,11 +130,15 @@ impl Keys {
         let newer = seen.wait_for(|seen| seen.look.is_some_and(|(began, _)| began >= come)).await;
         let newer = newer.map_err(|_| Error::KeysUnavailable)?.clone();
         match newer.look {
-            Some((_, true)) => newer.keys.get(id).cloned().ok_or(Error::TokenInvalid),
+            Some((_, true)) => newer.keys.get(id).cloned().ok_or_else(unknown),
             // The key may be new and its token good: that cannot be known now.
             _ => Err(Error::KeysUnavailable),
         }
     }
+}
+
+fn unknown() -> Error {
+    refused("a key that its issuer does not have")
 }
 
 /// Looks at the keys, regularly and when wanted, until nobody asks any more. The only one who does: looks never run side
@@ -265,4 +272,80 @@ fn rsa_bits(modulus: &str) -> Option<usize> {
     let modulus = URL_SAFE_NO_PAD.decode(modulus).ok()?;
     let begins = modulus.iter().position(|byte| *byte != 0)?;
     Some((modulus.len() - begins) * 8 - modulus[begins].leading_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Keys fetched so long ago, looked for once since then with this success.
+    fn fetched(ago: Duration, found: bool) -> (Keys, watch::Sender<Seen>) {
+        let key = VerifyingKey { algorithm: Algorithm::EdDSA, key: DecodingKey::from_ed_der(&[0; 32]) };
+        let (tell, seen) = watch::channel(Seen {
+            keys: Arc::new([("known".to_owned(), key)].into()),
+            fetched: Instant::now().checked_sub(ago),
+            look: Some((Instant::now() + Duration::from_secs(60), found)),
+        });
+        (Keys(Source::Served { seen, wanted: Arc::default(), places: Semaphore::new(1) }), tell)
+    }
+
+    #[tokio::test]
+    async fn find_keys_fetched_long_ago_verify_for_a_day_and_no_longer() {
+        let (keys, _tell) = fetched(STALE_AFTER - Duration::from_secs(60), false);
+        assert!(keys.find(Some("known")).await.is_ok());
+        let (keys, _tell) = fetched(STALE_AFTER + Duration::from_secs(60), false);
+        assert!(matches!(keys.find(Some("known")).await, Err(Error::KeysUnavailable)));
+    }
+
+    #[tokio::test]
+    async fn find_unknown_key_bad_only_when_the_issuer_was_asked() {
+        for (found, bad) in [(true, true), (false, false)] {
+            let (keys, _tell) = fetched(Duration::ZERO, found);
+            let refused = keys.find(Some("unknown")).await.map(|_| ()).unwrap_err();
+            assert_eq!(matches!(refused, Error::TokenInvalid), bad, "{refused:?}");
+            assert_eq!(matches!(refused, Error::KeysUnavailable), !bad, "{refused:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn find_more_waiting_than_there_are_places_told_to_come_again() {
+        let (keys, tell) = fetched(Duration::ZERO, true);
+        tell.send_modify(|seen| seen.look = None);
+        let mut waiting = Box::pin(keys.find(Some("unknown")));
+        assert!(timeout(Duration::ZERO, &mut waiting).await.is_err(), "it waits");
+        assert!(matches!(keys.find(Some("other")).await, Err(Error::KeysUnavailable)));
+        // Known keys need no place; and a place that is left is free again.
+        assert!(keys.find(Some("known")).await.is_ok());
+        drop(waiting);
+        tell.send_modify(|seen| seen.look = Some((Instant::now() + Duration::from_secs(60), true)));
+        assert!(matches!(keys.find(Some("other")).await, Err(Error::TokenInvalid)));
+    }
+
+    #[test]
+    fn jwks_uri_of_this_issuer_and_over_https_only() {
+        let document = |issuer: &str, uri: &str| json!({"issuer": issuer, "jwks_uri": uri}).to_string();
+        let read = |document: String| jwks_uri(document.as_bytes(), "https://a.invalid");
+        assert_eq!(read(document("https://a.invalid", "https://b.invalid/k")).unwrap().as_str(), "https://b.invalid/k");
+        for (issuer, uri) in [
+            ("https://a.invalid/", "https://a.invalid/k"),
+            ("https://b.invalid", "https://a.invalid/k"),
+            ("https://a.invalid", "http://a.invalid/k"),
+            ("https://a.invalid", "file:///etc/passwd"),
+            ("https://a.invalid", "/k"),
+        ] {
+            assert!(read(document(issuer, uri)).is_err(), "{issuer} {uri}");
+        }
+        assert!(read("{}".to_owned()).is_err());
+    }
+
+    #[test]
+    fn rsa_bits_counted_without_leading_zeros() {
+        let bits = |modulus: &[u8]| rsa_bits(&URL_SAFE_NO_PAD.encode(modulus));
+        assert_eq!(bits(&[0xff; 256]), Some(2048));
+        assert_eq!(bits(&[&[0], &[0x80; 256][..]].concat()), Some(2048));
+        assert_eq!(bits(&[0x7f; 256]), Some(2047));
+        assert_eq!((bits(&[0; 4]), bits(&[])), (None, None));
+    }
 }

@@ -48,13 +48,14 @@ impl Verifier {
     pub async fn verify(&self, header: &[u8], peer: Option<&Peer>) -> Result<Caller> {
         let token = match header.split_at_checked(7) {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
-            _ => return Err(Error::TokenInvalid),
+            _ => return Err(refused("no bearer token")),
         };
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Error::TokenInvalid);
+            return Err(refused("too long"));
         }
-        let header = decode_header(token).map_err(|_| Error::TokenInvalid)?;
-        let (issuer, keys) = self.issuers.get(&claimed_issuer(token)?).ok_or(Error::TokenInvalid)?;
+        let header = decode_header(token).map_err(|_| refused("no header that can be read"))?;
+        let (issuer, keys) =
+            self.issuers.get(&claimed_issuer(token)?).ok_or_else(|| refused("an issuer that is not trusted"))?;
         check_header(issuer, &header)?;
         let key = keys.find(header.kid.as_deref()).await?;
         // The algorithm is the key's, never the header's (RFC 8725, 3.1): one that does not match is refused.
@@ -66,12 +67,22 @@ impl Verifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let claims = decode::<Value>(token, &key.key, &validation).map_err(|error| match error.kind() {
             ErrorKind::ExpiredSignature => Error::TokenExpired,
-            _ => Error::TokenInvalid,
+            ErrorKind::InvalidSignature => refused("the signature does not fit"),
+            ErrorKind::InvalidAlgorithm => refused("an algorithm that is not the key's"),
+            ErrorKind::InvalidAudience => refused("for another audience"),
+            ErrorKind::ImmatureSignature => refused("not valid yet"),
+            _ => refused("iss, aud, exp or nbf is missing or cannot be read"),
         })?;
         check_claims(issuer, &claims.claims, get_current_timestamp())?;
         check_binding(issuer, &claims.claims, peer)?;
         issuer.claims.caller(&claims.claims, issuer.organisations.as_ref())
     }
+}
+
+/// A refusal. Why is for whoever sets up an issuer, at the level debug: a caller is told no more than that.
+pub(super) fn refused(why: &'static str) -> Error {
+    tracing::debug!(why, "token refused");
+    Error::TokenInvalid
 }
 
 /// Who a token says has signed it. Nothing is trusted yet: the name only chooses whose keys to verify with, and the
@@ -81,9 +92,9 @@ fn claimed_issuer(token: &[u8]) -> Result<String> {
     struct Claimed {
         iss: String,
     }
-    let payload = token.split(|byte| *byte == b'.').nth(1).ok_or(Error::TokenInvalid)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Error::TokenInvalid)?;
-    serde_json::from_slice::<Claimed>(&payload).map(|claimed| claimed.iss).map_err(|_| Error::TokenInvalid)
+    let payload = token.split(|byte| *byte == b'.').nth(1).ok_or_else(|| refused("no payload"))?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| refused("no payload that can be read"))?;
+    serde_json::from_slice::<Claimed>(&payload).map(|claimed| claimed.iss).map_err(|_| refused("no issuer"))
 }
 
 /// What a token says it is. An extension that must be understood (RFC 7515, 4.1.11) is not, and a token made for
@@ -95,7 +106,7 @@ fn check_header(issuer: &Issuer, header: &Header) -> Result<()> {
         Profile::Rfc9068 => is("at+jwt"),
         Profile::Jwt => kind.is_none() || is("at+jwt") || is("JWT"),
     };
-    if fits && header.crit.is_none() { Ok(()) } else { Err(Error::TokenInvalid) }
+    if fits && header.crit.is_none() { Ok(()) } else { Err(refused("typ or crit in the header")) }
 }
 
 /// That all is there that RFC 9068 (section 2.2) demands, and that the token's life is neither yet to begin nor long.
@@ -103,19 +114,19 @@ fn check_claims(issuer: &Issuer, claims: &Value, now: u64) -> Result<()> {
     let whole = ["sub", "client_id", "jti"].iter().all(|name| claims.get(name).is_some_and(Value::is_string))
         && claims.get("iat").is_some_and(Value::is_number);
     if issuer.profile == Profile::Rfc9068 && !whole {
-        return Err(Error::TokenInvalid);
+        return Err(refused("a claim of RFC 9068 is missing"));
     }
     // Numbers of seconds, with fractions if the issuer likes (RFC 7519, section 2).
     let seconds = |name: &str| match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_f64().map(Some).ok_or(Error::TokenInvalid),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| refused("a time is no number")),
     };
     let (now, leeway) = (now as f64, LEEWAY_SECONDS as f64);
     let issued = seconds("iat")?.unwrap_or(now);
-    let expires = seconds("exp")?.ok_or(Error::TokenInvalid)?;
+    let expires = seconds("exp")?.ok_or_else(|| refused("no exp"))?;
     let life = issuer.max_lifetime_seconds as f64;
     if issued > now + leeway || expires - issued > life + leeway {
-        return Err(Error::TokenInvalid);
+        return Err(refused("issued in the future, or for too long"));
     }
     Ok(())
 }
@@ -130,7 +141,8 @@ fn check_binding(issuer: &Issuer, claims: &Value, peer: Option<&Peer>) -> Result
         Some(members) if members.len() == 1 => members.get("x5t#S256").and_then(Value::as_str),
         _ => None,
     };
-    let bound_to = bound_to.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(Error::TokenInvalid)?;
+    let bound_to = bound_to.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let bound_to = bound_to.ok_or_else(|| refused("a confirmation that cannot be checked"))?;
     match peer.and_then(|peer| peer.certificate_sha256) {
         Some(shown) if shown[..] == bound_to[..] => Ok(()),
         _ => Err(Error::TokenNotBound),
