@@ -20,6 +20,7 @@ use base64::{
 };
 use gevinst::{
     auth::{
+        CallerKind, Role,
         issuers::{Issuer, KeySource, Profile},
         keys::Keys,
         token::Verifier,
@@ -35,7 +36,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tonic::Code;
 
-use crate::harness::{World, config, folder};
+use crate::harness::{ISSUER as DEVELOPMENT, World, config, folder};
 
 const ISSUER: &str = "https://idp.example.invalid";
 
@@ -259,6 +260,27 @@ async fn token_with_roles_that_are_none_grants_nothing() {
     let failure = person.call(pb::ListProjectsRequest { organisation: world.id(), ..Default::default() }).await;
     assert!(failure.unwrap_err().is(Code::NotFound, "NOT_FOUND"));
     assert_eq!(ask(&world, key.sign(&nowhere)).await, Ok(0));
+}
+
+#[tokio::test]
+async fn development_tokens_strict_and_of_persons_or_services() {
+    let strict = Issuer { profile: Profile::Rfc9068, ..DEVELOPMENT.trusted() };
+    let verifier = Verifier::new(&[strict]).await.unwrap();
+    let world = World::new().await;
+    let roles = [Role::Integration];
+    let (person, service) = (
+        DEVELOPMENT.token("anna", world.organisation, &roles).unwrap(),
+        DEVELOPMENT.service_token("esdh", world.organisation, &roles).unwrap(),
+    );
+    let mut ids = Vec::new();
+    for (token, kind) in [(person, CallerKind::Person), (service, CallerKind::Service)] {
+        let caller = verifier.verify(format!("Bearer {token}").as_bytes(), None).await.unwrap();
+        assert_eq!(caller.kind(), kind);
+        ids.push(caller.token_id().unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    let organisations = world.service("esdh", &roles).call(pb::ListOrganisationsRequest {}).await.unwrap();
+    assert_eq!(organisations.organisations.len(), 1);
 }
 
 /// An issuer's key server: what it serves can be changed, and it can be taken down.

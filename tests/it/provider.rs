@@ -203,6 +203,7 @@ async fn keys_rotated_under_load_no_valid_token_refused_while_key_ids_are_invent
     const CALLERS: usize = 8;
     const ROTATIONS: usize = 4;
     const CALLS_A_TOKEN: usize = 20;
+    const ATTACKERS: usize = 32;
     let (provider, world, _) = world().await;
     let (provider, world) = (Arc::new(provider), Arc::new(world));
     let (stop, calls, invented) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicUsize>::default(), Arc::default());
@@ -224,7 +225,7 @@ async fn keys_rotated_under_load_no_valid_token_refused_while_key_ids_are_invent
             }
         }));
     }
-    for attacker in 0..2 {
+    for attacker in 0..ATTACKERS {
         let (provider, world, stop) = (provider.clone(), world.clone(), stop.clone());
         let invented: Arc<AtomicUsize> = Arc::clone(&invented);
         tasks.push(tokio::spawn(async move {

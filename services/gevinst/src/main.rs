@@ -51,12 +51,15 @@ enum Command {
         /// A role, such as portfolio-office; several may be given.
         #[arg(long, required = true, value_parser = role)]
         role: Vec<Role>,
-        /// The person's subject; the role's name when left out.
+        /// The person's subject, or the program's; the role's name when left out.
         #[arg(long)]
         person: Option<String>,
         /// The organisation; the demo organisation when left out.
         #[arg(long)]
         organisation: Option<Uuid>,
+        /// For a program that acts for itself, instead of a person.
+        #[arg(long)]
+        service: bool,
     },
 }
 
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
             run(found(Founding { id, name, code, number_prefix: prefix }))
         }
         Command::Dev => develop(),
-        Command::Token { role, person, organisation } => token(&role, person, organisation),
+        Command::Token { role, person, organisation, service } => token(&role, person, organisation, service),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -152,13 +155,16 @@ async fn found(founding: Founding) -> Result<(), String> {
     Ok(())
 }
 
-fn token(roles: &[Role], person: Option<String>, organisation: Option<Uuid>) -> Result<(), String> {
+fn token(roles: &[Role], name: Option<String>, organisation: Option<Uuid>, service: bool) -> Result<(), String> {
     let settings = dev::Settings::from_env(environment()?)?;
-    let token = dev::issuer::Issuer::open(&settings.data)?.token(
-        person.as_deref().unwrap_or_else(|| roles.first().map_or("reader", |role| role.name())),
-        organisation.unwrap_or(dev::DEMO_ORGANISATION),
-        roles,
-    )?;
+    let issuer = dev::issuer::Issuer::open(&settings.data)?;
+    let name = name.as_deref().unwrap_or_else(|| roles.first().map_or("reader", |role| role.name()));
+    let organisation = organisation.unwrap_or(dev::DEMO_ORGANISATION);
+    let token = if service {
+        issuer.service_token(name, organisation, roles)?
+    } else {
+        issuer.token(name, organisation, roles)?
+    };
     say(&mut std::io::stdout(), &token);
     Ok(())
 }

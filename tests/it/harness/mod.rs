@@ -215,6 +215,12 @@ impl World {
         Person::new(self.channel.clone(), Some(self.token(name, roles))).at(self.address)
     }
 
+    /// A program with these roles here, which acts for itself.
+    pub fn service(&self, name: &str, roles: &[Role]) -> Person {
+        let token = ISSUER.service_token(name, self.organisation, roles).unwrap();
+        Person::new(self.channel.clone(), Some(token)).at(self.address)
+    }
+
     /// Someone with a token of the test's making, or without one.
     pub fn stranger(&self, token: Option<String>) -> Person {
         Person::new(self.channel.clone(), token).at(self.address)

@@ -230,6 +230,10 @@ impl Mapping {
             Some(roles) => self.mapped(roles, claims, organisations)?,
             None => native(claims)?,
         };
+        for held in roles.values_mut() {
+            held.sort();
+            held.dedup();
+        }
         roles.retain(|organisation, _| organisations.is_none_or(|listed| listed.contains(&organisation.uuid())));
         Ok(Caller { subject, kind: self.service.kind(claims), token_id, roles })
     }
@@ -460,6 +464,7 @@ mod tests {
             "sub": "3f2c", "client_id": "broker", "jti": "t1",
             "privileges": [
                 elsewhere,
+                privilege("portefoeljekontor", json!([])),
                 privilege("portefoeljekontor", json!([])),
                 privilege("omraadeleder", json!([unit(&format!("{UNIT},{OTHER_UNIT}"))])),
             ],

@@ -151,16 +151,60 @@ fn check_binding(issuer: &Issuer, claims: &Value, peer: Option<&Peer>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::{
+        fs,
+        net::{IpAddr, Ipv4Addr},
+        sync::Arc,
+    };
 
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use axum::{Router, body::Body, middleware, routing::get};
+    use http::{Request, header::AUTHORIZATION};
+    use jsonwebtoken::{
+        Algorithm, EncodingKey, encode,
+        jwk::{Jwk, JwkSet},
+    };
     use serde_json::json;
+    use tower::ServiceExt;
 
     use super::*;
-    use crate::auth::issuers::KeySource;
+    use crate::auth::{authenticate, issuers::KeySource};
 
     fn issuer(profile: Profile) -> Issuer {
         let keys = KeySource::File("none".into());
         Issuer { profile, ..Issuer::native("https://a.invalid".to_owned(), "gevinst".to_owned(), keys) }
+    }
+
+    #[tokio::test]
+    async fn authenticate_holds_a_bound_token_to_the_certificate_of_its_connection() {
+        let pair = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1()).unwrap();
+        let key = EncodingKey::from_ed_der(pair.as_ref());
+        let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+        jwk.common.key_id = Some("k".to_owned());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, serde_json::to_vec(&JwkSet { keys: vec![jwk] }).unwrap()).unwrap();
+        let trusted = Issuer { keys: Some(KeySource::File(file.path().into())), ..issuer(Profile::Jwt) };
+        let verifier = Arc::new(Verifier::new(&[trusted]).await.unwrap());
+        let stack =
+            Router::new().route("/", get(async || "in")).layer(middleware::from_fn_with_state(verifier, authenticate));
+
+        let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let claims = json!({
+            "iss": "https://a.invalid", "aud": "gevinst", "sub": "a", "exp": get_current_timestamp() + 60,
+            "cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode([7; 32])},
+        });
+        let token = format!("Bearer {}", encode(&header, &claims, &key).unwrap());
+        let call = async |certificate_sha256: Option<[u8; 32]>| {
+            let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate_sha256 };
+            let request = Request::builder().header(AUTHORIZATION, &token).extension(peer);
+            stack.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        };
+        let body = axum::body::to_bytes(call(Some([7; 32])).await.into_body(), 16).await.unwrap();
+        assert_eq!(&body[..], b"in");
+        for other in [Some([8; 32]), None] {
+            let answer = call(other).await;
+            assert!(answer.headers().contains_key("grpc-status"), "{answer:?}");
+        }
     }
 
     #[test]
