@@ -6,7 +6,7 @@
 
 mod messages;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use gevinst_gateway::code_name;
 use gevinst_proto::v1::ErrorReason;
@@ -191,6 +191,11 @@ pub enum Error {
     Conflict(DbErr),
     /// Too many calls at once.
     Overloaded,
+    /// Too many calls of one address or one caller in a short time.
+    RateLimited {
+        /// When there may be one more.
+        retry_after: Duration,
+    },
     /// A fault of ours; what happened, for the log.
     Internal(String),
     /// No such method.
@@ -263,6 +268,7 @@ impl Error {
             Self::DeadlineExceeded => ErrorReason::DeadlineExceeded,
             Self::Conflict(_) => ErrorReason::Conflict,
             Self::Overloaded => ErrorReason::Overloaded,
+            Self::RateLimited { .. } => ErrorReason::RateLimited,
             Self::Internal(_) => ErrorReason::Internal,
             Self::MethodUnknown => ErrorReason::MethodUnknown,
         }
@@ -301,7 +307,7 @@ impl Error {
             | Self::UnitCycle => Code::FailedPrecondition,
             Self::DatabaseUnavailable(_) | Self::OutcomeUnknown(_) | Self::KeysUnavailable => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::Overloaded => Code::ResourceExhausted,
+            Self::Overloaded | Self::RateLimited { .. } => Code::ResourceExhausted,
             Self::Internal(_) => Code::Internal,
             Self::MethodUnknown => Code::Unimplemented,
         }
@@ -341,6 +347,15 @@ impl Error {
             Self::PageTokenInvalid => one("page_token", "start again without it"),
             Self::PersonalNumberRefused(field) => one(field, "remove the personal number"),
             _ => Vec::new(),
+        }
+    }
+
+    /// How long to wait before trying again, where that helps.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Overloaded => Some(Duration::from_secs(1)),
+            _ => None,
         }
     }
 
@@ -510,6 +525,12 @@ pub fn finish<B>(
     if error.code() == Code::FailedPrecondition {
         details.add_precondition_failure_violation(reason, DOMAIN, message);
     }
+    if let Some(wait) = error.retry_after() {
+        details.set_retry_info(Some(wait));
+        // In whole seconds, for HTTP (RFC 9110, 10.2.3).
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
     let complete = Status::with_error_details(error.code(), error.message(Language::English), details);
     if let Err(status) = complete.add_header(response.headers_mut()) {
         tracing::error!(cause = %status, "error details could not be sent");
@@ -531,6 +552,10 @@ fn named_fields(status: &Status) -> Option<Vec<(String, String)>> {
 fn from_transport(status: &Status) -> Option<Error> {
     match status.code() {
         Code::Ok => None,
+        // Compressed, which is not taken: nothing is there to inflate.
+        Code::Unimplemented if status.message().starts_with("Content is compressed") => {
+            Some(Error::MessageInvalid(status.message().chars().take(ECHO).collect()))
+        }
         Code::Unimplemented => Some(Error::MethodUnknown),
         Code::DeadlineExceeded | Code::Cancelled => Some(Error::DeadlineExceeded),
         Code::ResourceExhausted => Some(Error::Overloaded),

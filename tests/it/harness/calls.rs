@@ -110,6 +110,8 @@ pub struct Failure {
     pub request_id: String,
     /// The trace's id.
     pub trace_id: String,
+    /// How long to wait before the next try.
+    pub retry_after: Option<Duration>,
 }
 
 impl From<Status> for Failure {
@@ -127,6 +129,7 @@ impl From<Status> for Failure {
             localized: localized.map(|localized| (localized.locale, localized.message)).unwrap_or_default(),
             request_id: request.as_ref().map(|request| request.request_id.clone()).unwrap_or_default(),
             trace_id: request.map(|request| request.serving_data).unwrap_or_default(),
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
         }
     }
 }

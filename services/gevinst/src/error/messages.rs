@@ -148,6 +148,10 @@ impl Error {
                 "Tjenesten har for travlt lige nu: prøv igen om lidt.".into(),
                 "The service is too busy right now: retry in a moment.".into(),
             ),
+            Self::RateLimited { .. } => (
+                "Der er kommet for mange kald herfra på kort tid: vent lidt, og prøv igen.".into(),
+                "Too many calls have come from here in a short time: wait a little and retry.".into(),
+            ),
             Self::Internal(_) => (
                 "Der er sket en fejl hos os. Giv forespørgslens id til driften.".into(),
                 "Something failed on our side. Give the request id to the operator.".into(),
