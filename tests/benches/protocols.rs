@@ -17,7 +17,7 @@ use std::{
 
 use gevinst::{
     auth::Role,
-    config::{Config, Secret},
+    config::{Config, Limits, Secret},
     ctx::Clock,
     dev::issuer::Issuer,
     server::Server,
@@ -50,6 +50,9 @@ async fn measure(urls: Urls) {
         issuers: vec![issuer.trusted()],
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
+        limits: Limits { max_connections: 1024, calls_per_address: 0, calls_per_caller: 0 },
+        tls: None,
+        trusted_proxies: Vec::new(),
         drain: Duration::from_secs(1),
         otlp_endpoint: None,
         trace_ratio: 0.01,

@@ -193,6 +193,8 @@ impl Stand {
             ("GEVINST_DATABASE_CONNECTIONS", CONNECTIONS.to_string()),
             ("GEVINST_TOKEN_ISSUER", issuer::ISSUER.to_owned()),
             ("GEVINST_TOKEN_JWKS_FILE", issuer.jwks_path().display().to_string()),
+            ("GEVINST_RATE_PER_ADDRESS", "0".to_owned()),
+            ("GEVINST_RATE_PER_CALLER", "0".to_owned()),
         ];
         env.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let service = Program::serve(&env, admin).await;

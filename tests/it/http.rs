@@ -13,7 +13,10 @@ use tokio::{
     process::Command,
 };
 
-use crate::harness::{World, process::Serving};
+use crate::harness::{
+    World,
+    process::{Serving, most_memory},
+};
 
 /// A caller over HTTP.
 struct Caller<'w> {
@@ -263,13 +266,6 @@ fn head(world: &World, token: Option<&str>, rest: &str) -> Vec<u8> {
     let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
     let path = format!("/v1/organisations/{}/projects", world.id());
     format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{token}{rest}").into_bytes()
-}
-
-/// The most memory that a process has held, in bytes.
-fn most_memory(process: &Serving) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.program.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 #[tokio::test]

@@ -3,9 +3,43 @@
 //! A setting `GEVINST_X` may come from a mounted file instead: `GEVINST_X_FILE` names it. Unknown `GEVINST_` names are
 //! refused, so that a misspelt setting is no silent default. README.md holds the same table.
 
-use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use reqwest::Url;
+
+use crate::tls;
 
 use crate::auth::issuers::{self, Issuer, KeySource};
+
+/// How connections are encrypted. The files are read again while the service runs: certificates are short-lived.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The certificate and what leads from it to its root, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The roots of the client certificates that are accepted; none is asked for when absent.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// How much one caller, and all of them, may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How many connections are open at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// How many calls a second an address may make, its token seen or not; 0 for any number.
+    pub calls_per_address: u32,
+    /// How many calls a second a person or a system may make; 0 for any number.
+    pub calls_per_caller: u32,
+}
 
 /// A text that is never printed.
 #[derive(Clone)]
@@ -48,6 +82,12 @@ pub struct Config {
     pub max_deadline: Duration,
     /// How many calls are served at once before more are refused.
     pub max_concurrent_calls: usize,
+    /// How much is taken from callers.
+    pub limits: Limits,
+    /// How connections are encrypted; not at all when absent.
+    pub tls: Option<TlsConfig>,
+    /// The proxies whose word is taken for where a call comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long accepted calls may go on after a shutdown signal.
     pub drain: Duration,
     /// Where traces are sent (OTLP over gRPC); nowhere when absent.
@@ -89,6 +129,13 @@ impl Config {
             policies: reader.take("POLICY"),
             max_deadline: Duration::from_millis(reader.or("MAX_DEADLINE_MS", "30000")),
             max_concurrent_calls: reader.or("MAX_CONCURRENT_CALLS", "1024"),
+            limits: Limits {
+                max_connections: reader.or("MAX_CONNECTIONS", "4096"),
+                calls_per_address: reader.or("RATE_PER_ADDRESS", "200"),
+                calls_per_caller: reader.or("RATE_PER_CALLER", "100"),
+            },
+            tls: reader.tls(),
+            trusted_proxies: reader.trusted_proxies(),
             drain: Duration::from_millis(reader.or("DRAIN_MS", "30000")),
             otlp_endpoint: reader.take("OTLP_ENDPOINT"),
             trace_ratio: reader.or("TRACE_RATIO", "1"),
@@ -100,16 +147,84 @@ impl Config {
         reader.check((0.0..=1.0).contains(&config.trace_ratio), "GEVINST_TRACE_RATIO must be between 0 and 1");
         reader.check(config.max_deadline >= Duration::from_millis(100), "GEVINST_MAX_DEADLINE_MS must be at least 100");
         reader.check(config.max_concurrent_calls > 0, "GEVINST_MAX_CONCURRENT_CALLS must be at least 1");
+        reader.check(config.limits.max_connections > 0, "GEVINST_MAX_CONNECTIONS must be at least 1");
         reader.check(
             config.log.parse::<tracing_subscriber::EnvFilter>().is_ok(),
             "GEVINST_LOG is not a filter such as info,gevinst=debug",
         );
         reader.check(
-            config.otlp_endpoint.as_deref().is_none_or(|url| reqwest::Url::parse(url).is_ok()),
+            config.otlp_endpoint.as_deref().is_none_or(|url| Url::parse(url).is_ok()),
             "GEVINST_OTLP_ENDPOINT must be a URL such as http://collector:4317",
         );
         reader.finish(config)
     }
+}
+
+impl fmt::Display for Config {
+    /// As they would be set, one a line, for administrators; what is secret is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whole, so that no setting is forgotten here.
+        let Self {
+            listen,
+            admin_listen,
+            database_url,
+            database_connections,
+            token,
+            max_deadline,
+            max_concurrent_calls,
+            limits,
+            tls,
+            trusted_proxies,
+            drain,
+            otlp_endpoint,
+            trace_ratio,
+            trust_traceparent,
+            log,
+        } = self;
+        let mut set = |name: &str, value: &dyn fmt::Display| writeln!(f, "{PREFIX}{name}={value}");
+        set("LISTEN", listen)?;
+        set("ADMIN_LISTEN", admin_listen)?;
+        set("DATABASE_URL", &without_secrets(database_url.reveal()))?;
+        set("DATABASE_CONNECTIONS", database_connections)?;
+        set("TOKEN_ISSUER", &token.issuer)?;
+        set("TOKEN_AUDIENCE", &token.audience)?;
+        match &token.keys {
+            KeySource::File(path) => set("TOKEN_JWKS_FILE", &path.display())?,
+            KeySource::Url(url) => set("TOKEN_JWKS_URL", &without_secrets(url.as_str()))?,
+        }
+        set("MAX_DEADLINE_MS", &max_deadline.as_millis())?;
+        set("MAX_CONCURRENT_CALLS", max_concurrent_calls)?;
+        set("MAX_CONNECTIONS", &limits.max_connections)?;
+        set("RATE_PER_ADDRESS", &limits.calls_per_address)?;
+        set("RATE_PER_CALLER", &limits.calls_per_caller)?;
+        if let Some(TlsConfig { certificate, key, client_ca }) = tls {
+            set("TLS_CERT_FILE", &certificate.display())?;
+            set("TLS_KEY_FILE", &key.display())?;
+            if let Some(client_ca) = client_ca {
+                set("TLS_CLIENT_CA_FILE", &client_ca.display())?;
+            }
+        }
+        let proxies: Vec<String> = trusted_proxies.iter().map(IpNet::to_string).collect();
+        set("TRUSTED_PROXIES", &proxies.join(","))?;
+        set("DRAIN_MS", &drain.as_millis())?;
+        if let Some(endpoint) = otlp_endpoint {
+            set("OTLP_ENDPOINT", &without_secrets(endpoint))?;
+        }
+        set("TRACE_RATIO", trace_ratio)?;
+        set("TRUST_TRACEPARENT", trust_traceparent)?;
+        set("LOG", log)
+    }
+}
+
+/// A URL as far as anybody may read it: passwords stand before the host, and in queries.
+fn without_secrets(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return "(secret)".to_owned() };
+    let is_secret = url.password().is_some() && url.set_password(Some("(secret)")).is_err();
+    if url.query().is_some() {
+        url.set_query(Some("(secret)"));
+    }
+    url.set_fragment(None);
+    if is_secret { "(secret)".to_owned() } else { url.to_string() }
 }
 
 /// Reads the settings of `gevinst migrate` and `gevinst organisation`: the database as the schema's owner.
@@ -216,7 +331,7 @@ impl Reader {
         let url = self.take("TOKEN_JWKS_URL");
         match (file, url) {
             (Some(file), None) => KeySource::File(file.into()),
-            (None, Some(url)) => match reqwest::Url::parse(&url) {
+            (None, Some(url)) => match Url::parse(&url) {
                 Ok(url) if issuers::is_safe(&url) => KeySource::Url(url),
                 _ => {
                     self.problem(format!(
@@ -234,6 +349,43 @@ impl Reader {
         }
     }
 
+    /// The files are the values here, too; they are tried at once.
+    fn tls(&mut self) -> Option<TlsConfig> {
+        let mut file = |name: &str| self.values.remove(name).map(PathBuf::from);
+        let (certificate, key, client_ca) = (file("TLS_CERT_FILE"), file("TLS_KEY_FILE"), file("TLS_CLIENT_CA_FILE"));
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                let config = TlsConfig { certificate, key, client_ca };
+                if let Err(problem) = tls::read(&config) {
+                    self.problem(problem);
+                }
+                Some(config)
+            }
+            (None, None) if client_ca.is_none() => None,
+            _ => {
+                self.problem(format!(
+                    "{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE belong together, and {PREFIX}TLS_CLIENT_CA_FILE needs both"
+                ));
+                None
+            }
+        }
+    }
+
+    /// Addresses and networks, with commas between them.
+    fn trusted_proxies(&mut self) -> Vec<IpNet> {
+        let text = self.take("TRUSTED_PROXIES").unwrap_or_default();
+        let mut proxies = Vec::new();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            match entry.parse::<IpNet>().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(proxy) => proxies.push(proxy),
+                Err(_) => self.problem(format!(
+                    "{PREFIX}TRUSTED_PROXIES: \"{entry}\" is no address and no network such as 10.0.0.0/8"
+                )),
+            }
+        }
+        proxies
+    }
+
     fn check(&mut self, holds: bool, problem: &str) {
         if !holds {
             self.problem(problem.to_owned());
@@ -242,8 +394,8 @@ impl Reader {
 
     /// Refuses here what the driver would refuse, because the driver repeats the URL, password and all.
     fn check_database(&mut self, name: &str, url: &Secret) {
-        let fits = |url: reqwest::Url| ["postgres", "postgresql"].contains(&url.scheme());
-        if !url.reveal().is_empty() && !reqwest::Url::parse(url.reveal()).is_ok_and(fits) {
+        let fits = |url: Url| ["postgres", "postgresql"].contains(&url.scheme());
+        if !url.reveal().is_empty() && !Url::parse(url.reveal()).is_ok_and(fits) {
             self.problem(format!(
                 "{PREFIX}{name} must be a URL such as postgres://user:password@host/gevinst, its password percent-encoded"
             ));

@@ -11,6 +11,10 @@
 //! | Read once | What it decides |
 //! |---|---|
 //! | [`server`] | what every call passes, in order |
+//! | `connections` | what a connection may take: how many, how long, how much |
+//! | `tls` | how connections are encrypted, and where certificates come from |
+//! | [`peer`] | from where a call comes |
+//! | `rates` | how many calls a second an address and a caller may make |
 //! | `web` | what HTTP adds: the gateway, documents, headers |
 //! | [`ctx`] | what a call carries; how a command begins, is recorded and commits |
 //! | [`db`] | how a read is scoped, how a write is |
@@ -32,8 +36,8 @@
 //! # Invariants, and what holds each
 //!
 //! 1. `appraisal` and every `rules.rs` know no I/O, transport or database: `tests/it/architecture.rs`.
-//! 2. Only `grpc.rs`, `server.rs`, `web`, `error.rs` and `auth/mod.rs` name tonic or axum, and `dev/demo.rs`, a client
-//!    of the API: `tests/it/architecture.rs`.
+//! 2. Only `grpc.rs`, `server.rs`, `connections.rs`, `web`, `error.rs` and `auth/mod.rs` name tonic or axum, and
+//!    `dev/demo.rs`, a client of the API: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
 //! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
 //!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`];
@@ -50,6 +54,7 @@ pub mod audit;
 pub mod auth;
 pub mod benefits;
 pub mod config;
+mod connections;
 pub mod ctx;
 pub mod db;
 pub mod dev;
@@ -61,9 +66,11 @@ pub mod migrate;
 pub mod organisations;
 pub mod peer;
 pub mod projects;
+mod rates;
 pub mod readiness;
 pub mod server;
 pub mod telemetry;
 mod texts;
+mod tls;
 mod web;
 pub mod wire;

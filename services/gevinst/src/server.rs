@@ -6,18 +6,19 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
     routing::get,
 };
 use gevinst_gateway::{Matched, grpc_timeout};
 use gevinst_proto::{DESCRIPTOR_POOL, DESCRIPTOR_SET, v1};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ipnet::IpNet;
 use prost::Message;
 use prost_reflect::ReflectMessage;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, ServiceExt};
 use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
@@ -26,12 +27,17 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 use crate::{
     auth::{Caller, authenticate, policy::Policies, token::Verifier},
     config::Config,
+    connections::Connections,
     ctx::{App, Call, Clock, Ctx, Place},
     db::Db,
     error::{self, Error, Language, Result},
+    peer::Peer,
+    rates::Rates,
     readiness::Readiness,
     telemetry::{self, Metrics},
-    texts, web,
+    texts,
+    tls::Tls,
+    web,
 };
 
 /// The largest message taken, in bytes.
@@ -67,6 +73,7 @@ struct Layers {
     metrics: Arc<Metrics>,
     methods: BTreeSet<String>,
     places: Arc<Semaphore>,
+    rates: Arc<Rates>,
     max_deadline: Duration,
     trust_traceparent: bool,
 }
@@ -90,6 +97,9 @@ pub struct Server {
 impl Server {
     /// Starts to serve. Waits for the database as long as it takes; refuses one whose schema or role is not fit.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, String> {
+        provide_files(config.limits.max_connections);
+        let stop = CancellationToken::new();
+        let tls = config.tls.as_ref().map(|tls| Tls::start(tls, stop.clone())).transpose()?;
         let verifier = Arc::new(Verifier::new(&config.issuers).await?);
         let db = Db::connect(&config.database_url, "gevinst", config.database_connections, config.max_deadline)
             .await
@@ -100,7 +110,6 @@ impl Server {
         let app = Arc::new(App::new(db, clock, policies));
         app.warm_up();
         let metrics = Arc::new(Metrics::default());
-        let stop = CancellationToken::new();
 
         // Probes answer from the first moment on: alive, and not ready.
         let admin = bind(config.admin_listen).await?;
@@ -148,11 +157,14 @@ impl Server {
                 v1::audit_service_server::AuditServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE),
             );
 
+        let rates = Arc::new(Rates::new(&config.limits));
+        tokio::spawn(rates.clone().keep_small(stop.clone()));
         let layers = Arc::new(Layers {
             app: app.clone(),
             metrics: metrics.clone(),
             methods: methods(),
             places: Arc::new(Semaphore::new(config.max_concurrent_calls)),
+            rates: rates.clone(),
             max_deadline: config.max_deadline,
             trust_traceparent: config.trust_traceparent,
         });
@@ -160,26 +172,11 @@ impl Server {
         // gRPC-Web and HTTP/JSON become gRPC outside the stack, so all three pass the same layers.
         let http = web::routes(Routes::from(calls.clone())).await?;
         let grpc = Router::new().fallback_service(GrpcWebLayer::new().layer(calls));
-        let port = Router::new().fallback(by_protocol).with_state(Protocols { grpc, http });
+        let trusted_proxies = config.trusted_proxies.clone().into();
+        let port = Router::new().fallback(enter).with_state(Port { grpc, http, rates, trusted_proxies });
 
-        let server = tonic::transport::Server::builder()
-            .accept_http1(true)
-            .max_concurrent_streams(Some(200))
-            .http2_max_header_list_size(Some(16 * 1024))
-            .http2_max_pending_accept_reset_streams(Some(20))
-            .http2_max_local_error_reset_streams(Some(20))
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_connection_age(Duration::from_secs(1800))
-            .add_routes(Routes::from(port));
-        let stopped = stop.clone();
-        let calls = tokio::spawn(async move {
-            // An answer is small and waits for nothing: no Nagle.
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            if let Err(error) = server.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned()).await {
-                tracing::error!(%error, "the server ended");
-            }
-        });
+        let connections = Connections::new(port, tls, config.limits.max_connections, stop.clone());
+        let calls = tokio::spawn(connections.serve(listener));
         readiness.look().await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
         tracing::info!(%address, %admin_address, "serving");
@@ -236,10 +233,14 @@ fn stack(routes: Router, layers: Arc<Layers>, verifier: Arc<Verifier>) -> Router
         // More calls at once than the limit are refused while refusing is cheap. Behind authentication: a place is not
         // to be had with a forged token that waits for the issuer's keys.
         .layer(from_fn_with_state(layers.clone(), shed))
+        // A caller who has used up their calls waits for more.
+        .layer(from_fn_with_state(layers.clone(), limit_caller))
         // No caller, no call; the open services apart.
         .layer(from_fn_with_state(verifier, authenticate))
         // Nobody waits longer than they asked for, nor than the service allows.
         .layer(from_fn_with_state(layers.clone(), deadline))
+        // An address that has used up its calls is asked for no token.
+        .layer(from_fn(limit_address))
         // A panic is an INTERNAL to its caller and to nobody else.
         .layer(CatchPanicLayer::custom(panicked))
         // Whatever prints a request prints no token.
@@ -268,18 +269,45 @@ fn methods() -> BTreeSet<String> {
         .collect()
 }
 
-/// One port for three protocols.
-#[derive(Clone)]
-struct Protocols {
-    grpc: Router,
-    http: Router,
+/// Files for so many connections, and for the database, the probes and the traces besides.
+fn provide_files(max_connections: usize) {
+    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(256);
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => tracing::warn!(limit, needed, "the limit of open files is too low for GEVINST_MAX_CONNECTIONS"),
+        Err(error) => tracing::warn!(%error, needed, "the limit of open files cannot be raised"),
+    }
 }
 
-/// gRPC and gRPC-Web say so in their content type; everything else is HTTP.
-async fn by_protocol(State(protocols): State<Protocols>, request: Request) -> Response {
+/// One port for three protocols.
+#[derive(Clone)]
+struct Port {
+    grpc: Router,
+    http: Router,
+    rates: Arc<Rates>,
+    trusted_proxies: Arc<[IpNet]>,
+}
+
+/// An address has used up its calls: each comes as far as to be named and counted, and no further. An extension.
+#[derive(Clone)]
+pub struct Spent {
+    /// When there will be one more.
+    retry_after: Duration,
+}
+
+/// Every request enters here: from whom it comes is found out, and counted. gRPC and gRPC-Web say what they are in their
+/// content type; everything else is HTTP.
+async fn enter(State(port): State<Port>, mut request: Request) -> Response {
+    if let Some(peer) = request.extensions_mut().remove::<Peer>() {
+        let peer = peer.forwarded(request.headers_mut(), &port.trusted_proxies);
+        if let Err(retry_after) = port.rates.count_address(peer.network()) {
+            request.extensions_mut().insert(Spent { retry_after });
+        }
+        request.extensions_mut().insert(peer);
+    }
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-    let router = if is_grpc { protocols.grpc } else { protocols.http };
+    let router = if is_grpc { port.grpc } else { port.http };
     router.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
@@ -319,7 +347,10 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
         trace_id = Empty,
     );
     match request.extensions().get::<Matched>() {
-        Some(matched) => web::describe(&span, matched),
+        Some(matched) => {
+            let is_encrypted = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_encrypted);
+            web::describe(&span, matched, is_encrypted);
+        }
         None => {
             span.record("rpc.system.name", "grpc");
         }
@@ -381,6 +412,23 @@ async fn deadline(State(layers): State<Arc<Layers>>, request: Request, next: Nex
     match tokio::time::timeout(allowed, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error::response(Error::DeadlineExceeded),
+    }
+}
+
+/// Refuses what comes from an address that has used up its calls.
+async fn limit_address(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Spent>() {
+        Some(Spent { retry_after }) => error::response(Error::RateLimited { retry_after: *retry_after }),
+        None => next.run(request).await,
+    }
+}
+
+/// Refuses a caller who has used up their calls. The open services know none.
+async fn limit_caller(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
+    let counted = request.extensions().get::<Arc<Caller>>().map(|caller| layers.rates.count_caller(caller.subject()));
+    match counted {
+        Some(Err(retry_after)) => error::response(Error::RateLimited { retry_after }),
+        _ => next.run(request).await,
     }
 }
 
@@ -458,7 +506,11 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{auth::Role, config::Secret, dev::issuer::Issuer};
+    use crate::{
+        auth::Role,
+        config::{Limits, Secret},
+        dev::issuer::Issuer,
+    };
 
     #[tokio::test]
     async fn panic_in_a_handler_internal_with_details_and_the_next_call_served() {
@@ -472,6 +524,7 @@ mod tests {
             metrics: Arc::default(),
             methods: methods(),
             places: Arc::new(Semaphore::new(1)),
+            rates: Arc::new(Rates::new(&Limits { max_connections: 1, calls_per_address: 0, calls_per_caller: 0 })),
             max_deadline: LOOK_EVERY,
             trust_traceparent: false,
         });

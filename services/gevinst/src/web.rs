@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::Request,
-    middleware::{Next, from_fn},
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
 use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Reasons, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Uri, header};
 use serde_json::{Map, Value as Json, json};
 use tonic::service::Routes;
+use tower::ServiceExt;
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -24,7 +25,11 @@ use tower_http::{
 };
 use tracing::Span;
 
-use crate::{server::MAX_MESSAGE, texts};
+use crate::{
+    peer::Peer,
+    server::{MAX_MESSAGE, Spent},
+    texts,
+};
 
 /// What is smaller is sent as it is: compressing it takes longer than sending it.
 const COMPRESS_ABOVE: u16 = 1024;
@@ -45,7 +50,18 @@ pub async fn routes(calls: Routes) -> Result<Router, String> {
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     let pages = pages::routes(&gateway).await?;
+    let pages = pages.layer(from_fn_with_state(gateway.clone(), limit_pages));
     Ok(pages.fallback_service(gateway.layer(compress)).layer(from_fn(finish)))
+}
+
+/// Pages are no calls; an address that has used up its calls gets none of them either. The stack refuses it, at an
+/// address that nothing answers.
+async fn limit_pages(State(gateway): State<Router>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Spent>().is_none() {
+        return next.run(request).await;
+    }
+    *request.uri_mut() = Uri::from_static("/");
+    gateway.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// What protects every answer: OWASP's headers for an API. A page that needs other values sets its own.
@@ -58,8 +74,12 @@ const PROTECTION: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// Whoever has seen it encrypted asks for it in no other way.
+const ENCRYPTED_FOR_TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
 /// What every answer gets at last: one layer for all of it, because each costs.
 async fn finish(request: Request, next: Next) -> Response {
+    let is_encrypted = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_encrypted);
     let mut response = next.run(request).await;
     // Ends the call's span with what HTTP answered.
     if let Some(CallSpan(span)) = response.extensions_mut().remove() {
@@ -68,6 +88,9 @@ async fn finish(request: Request, next: Next) -> Response {
     weaken_etag(&mut response);
     for (name, value) in PROTECTION {
         response.headers_mut().entry(name).or_insert(value);
+    }
+    if is_encrypted {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ENCRYPTED_FOR_TWO_YEARS);
     }
     response
 }
@@ -190,14 +213,13 @@ fn weaken_etag(response: &mut Response) {
 pub struct CallSpan(pub Span);
 
 /// A call's span by OpenTelemetry's conventions for HTTP servers. No query: it may hold anything.
-pub fn describe(span: &Span, matched: &Matched) {
+pub fn describe(span: &Span, matched: &Matched, is_encrypted: bool) {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     // Names come from callers, and are kept: only those that everybody knows.
     let known = known.iter().find(|known| matched.method == **known);
     let method = known.map_or("HTTP", |known| *known);
     span.record("http.request.method", known.map_or("_OTHER", |known| *known));
-    // Callers write this too.
-    span.record("url.scheme", if matched.uri.scheme_str() == Some("https") { "https" } else { "http" });
+    span.record("url.scheme", if is_encrypted { "https" } else { "http" });
     match &matched.template {
         Some(template) => {
             span.record("otel.name", format!("{method} {template}"));

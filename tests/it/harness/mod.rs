@@ -4,6 +4,7 @@ mod calls;
 mod http;
 pub mod process;
 mod proxy;
+pub mod raw;
 mod tools;
 
 use std::{
@@ -20,7 +21,7 @@ use std::{
 
 use gevinst::{
     auth::{Role, authority::Asker},
-    config::{Config, Secret},
+    config::{Config, Limits, Secret},
     ctx::Clock,
     dev::{issuer::Issuer, postgres::Cluster},
     ids::OrganisationId,
@@ -101,6 +102,10 @@ pub fn config() -> Config {
         policies: None,
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
+        // Tests are many calls of few, from one address.
+        limits: Limits { max_connections: 1024, calls_per_address: 0, calls_per_caller: 0 },
+        tls: None,
+        trusted_proxies: Vec::new(),
         drain: Duration::from_secs(10),
         otlp_endpoint: None,
         trace_ratio: 1.0,

@@ -203,6 +203,8 @@ impl Serving {
             ("GEVINST_TOKEN_ISSUER", issuer::ISSUER.to_owned()),
             ("GEVINST_TOKEN_JWKS_FILE", ISSUER.jwks_path().display().to_string()),
             ("GEVINST_LOG", "info".to_owned()),
+            ("GEVINST_RATE_PER_ADDRESS", "0".to_owned()),
+            ("GEVINST_RATE_PER_CALLER", "0".to_owned()),
             ("GEVINST_TRUST_TRACEPARENT", "true".to_owned()),
         ];
         let mut env = usual.to_vec();
@@ -226,4 +228,11 @@ impl Serving {
         let (status, _, log) = self.program.stop().await;
         (status, log)
     }
+}
+
+/// The most memory that a process has held, in bytes.
+pub fn most_memory(process: &Serving) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.program.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

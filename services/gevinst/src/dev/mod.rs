@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::{issuer::Issuer, postgres::Cluster};
 use crate::{
     auth::Role,
-    config::{Config, Secret},
+    config::{Config, Limits, Secret},
     ctx::Clock,
     migrate,
     organisations::{self, Founding},
@@ -94,6 +94,10 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         policies: None,
         max_deadline: Duration::from_secs(30),
         max_concurrent_calls: 1024,
+        // Every caller is the developer.
+        limits: Limits { max_connections: 1024, calls_per_address: 0, calls_per_caller: 0 },
+        tls: None,
+        trusted_proxies: Vec::new(),
         drain: Duration::from_secs(5),
         otlp_endpoint: settings.otlp_endpoint.clone(),
         trace_ratio: 1.0,
