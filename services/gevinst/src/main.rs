@@ -27,6 +27,8 @@ struct Cli {
 enum Command {
     /// Serve, configured by GEVINST_… environment variables (production).
     Serve,
+    /// Print the settings that `gevinst serve` would use, one a line and without secrets; refuse those it would refuse.
+    Config,
     /// Bring the schema of GEVINST_OWNER_DATABASE_URL up to this version.
     Migrate,
     /// Found an organisation in the database of GEVINST_OWNER_DATABASE_URL; prints its id.
@@ -73,6 +75,7 @@ fn role(name: &str) -> Result<Role, String> {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve => serve(),
+        Command::Config => print_config(),
         Command::Migrate => run(migrate_up()),
         Command::Organisation { name, code, prefix, id } => {
             run(found(Founding { id, name, code, number_prefix: prefix }))
@@ -112,6 +115,12 @@ fn serve() -> Result<(), String> {
         flush(telemetry).await;
         result
     })
+}
+
+fn print_config() -> Result<(), String> {
+    let config = Config::from_env(environment()?).map_err(|problems| problems.to_string())?;
+    say(&mut std::io::stdout(), config.to_string().trim_end());
+    Ok(())
 }
 
 fn develop() -> Result<(), String> {
