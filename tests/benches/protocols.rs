@@ -50,7 +50,7 @@ async fn measure(urls: Urls) {
         issuers: vec![issuer.trusted()],
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
-        limits: Limits { max_connections: 1024, calls_per_address: 0, calls_per_caller: 0 },
+        limits: Limits::unlimited(),
         tls: None,
         trusted_proxies: Vec::new(),
         drain: Duration::from_secs(1),

@@ -135,6 +135,73 @@ async fn database_url_that_is_none_refused_without_its_password() {
 }
 
 #[tokio::test]
+async fn config_prints_every_setting_and_no_secret_and_refuses_what_serve_refuses() {
+    let folder = folder("config");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut env = serve_env_on(format!("postgres://app:{PASSWORD}@db/gevinst?sslmode=require&password={PASSWORD}"));
+    env.extend([
+        ("GEVINST_OTLP_ENDPOINT", format!("http://me:{PASSWORD}@collector:4317")),
+        ("GEVINST_TRUSTED_PROXIES", "10.0.0.0/8, fd00::1".to_owned()),
+        ("GEVINST_TLS_CERT_FILE", file("tls.crt", &certificate.pem())),
+        ("GEVINST_TLS_KEY_FILE", file("tls.key", &key.serialize_pem())),
+        ("GEVINST_TLS_CLIENT_CA_FILE", file("clients.crt", &certificate.pem())),
+    ]);
+    let output = run(&["config"], &env).await;
+    assert!(output.status.success(), "{output:?}");
+    let printed = stdout(&output);
+    for line in [
+        "GEVINST_LISTEN=127.0.0.1:0",
+        "GEVINST_MAX_CONNECTIONS=4096",
+        "GEVINST_TRUSTED_PROXIES=10.0.0.0/8,fd00::1/128",
+        &format!("GEVINST_TLS_KEY_FILE={}", folder.join("tls.key").display()),
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    for (name, _) in &env {
+        assert!(printed.contains(&format!("{name}=")), "{name}: {printed}");
+    }
+    let secret = key.serialize_pem();
+    let secrets = secret.lines().filter(|line| !line.starts_with("---")).chain([PASSWORD]);
+    for secret in secrets {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    // Every setting of the README is there, but for those of other commands; what is absent has no default.
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let listed = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    for name in listed.filter(|name| name.starts_with("GEVINST_") && *name != "GEVINST_OWNER_DATABASE_URL") {
+        let is_absent = name == "GEVINST_TOKEN_JWKS_URL";
+        assert!(is_absent || printed.contains(&format!("{name}=")), "{name}: {printed}");
+    }
+
+    let wrong = [
+        ("GEVINST_TLS_CERT_FILE", file("none.crt", "nothing")),
+        ("GEVINST_TLS_KEY_FILE", "/nonexistent/tls.key".to_owned()),
+        ("GEVINST_TLS_KEY_FILE", file("other.key", &rcgen::KeyPair::generate().unwrap().serialize_pem())),
+        ("GEVINST_TLS_CLIENT_CA_FILE", file("none.ca", "")),
+        ("GEVINST_TRUSTED_PROXIES", "the proxy".to_owned()),
+        ("GEVINST_MAX_CONNECTIONS", "0".to_owned()),
+    ];
+    for (name, value) in wrong {
+        let mut env = env.clone();
+        // The later of two wins.
+        env.push((name, value.clone()));
+        for command in ["config", "serve"] {
+            let said = refusal(&run(&[command], &env).await);
+            assert!(said.contains(name), "{name}={value}: {said}");
+        }
+    }
+    let alone: Env = env.iter().filter(|(name, _)| *name != "GEVINST_TLS_KEY_FILE").cloned().collect();
+    assert!(refusal(&run(&["serve"], &alone).await).contains("GEVINST_TLS_KEY_FILE"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
 async fn serve_with_settings_from_mounted_files_serves() {
     let folder = folder("mounted");
     let file = folder.join("url");

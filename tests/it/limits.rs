@@ -149,6 +149,12 @@ async fn address_over_its_rate_refused_whatever_it_asks_and_served_later() {
         .await;
         assert_eq!((&*reason(&status), headers["retry-after"].as_bytes()), ("RATE_LIMITED", &b"1"[..]), "{path}");
     }
+    let web = [("content-type", "application/grpc-web+proto")];
+    let headers = until_refused(async || {
+        let (_, headers, _) = http(&world, Method::POST, HEALTH, &web, vec![0; 5]).await;
+        (headers.get("grpc-status").is_some_and(|code| code == "8")).then_some(headers)
+    });
+    assert_eq!(headers.await["retry-after"], "1", "over gRPC-Web");
     let office = world.office().over_grpc();
     let refused = until_refused(async || office.call(organisation(&world)).await.err()).await;
     assert!(refused.is(Code::ResourceExhausted, "RATE_LIMITED"), "{refused:?}");
@@ -461,4 +467,36 @@ async fn connections_over_the_limit_wait_while_the_others_are_served() {
         answer.is_ok_and(|(status, _, _)| status == 200)
     })
     .await;
+}
+
+#[tokio::test]
+async fn address_over_its_share_of_connections_closed_at_once_but_not_a_proxys() {
+    let mut settings = config();
+    settings.limits.connections_per_address = 3;
+    let world = World::with(settings.clone()).await;
+    let office = world.office().over_grpc();
+    office.call(organisation(&world)).await.unwrap();
+    let connected = async |world: &World| {
+        let mut connection = Http2::connect(world.address).await;
+        connection.next().await.expect("it is let in");
+        connection
+    };
+    let others = [connected(&world).await, connected(&world).await];
+    let began = Instant::now();
+    assert_eq!(raw::http1(world.address, &[], Duration::ZERO).await, "");
+    assert!(began.elapsed() < Duration::from_secs(5), "not for being idle");
+    office.call(organisation(&world)).await.unwrap();
+    drop(others);
+    until("one more is let in", async || {
+        let answer = reqwest::get(format!("http://{}/docs", world.address)).await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+
+    settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let world = World::with(settings).await;
+    let mut proxied = Vec::new();
+    for _ in 0..10 {
+        proxied.push(connected(&world).await);
+    }
 }

@@ -35,10 +35,19 @@ pub struct TlsConfig {
 pub struct Limits {
     /// How many connections are open at once; more wait to be accepted.
     pub max_connections: usize,
+    /// How many of them one address may hold open; 0 for any number.
+    pub connections_per_address: usize,
     /// How many calls a second an address may make, its token seen or not; 0 for any number.
     pub calls_per_address: u32,
     /// How many calls a second a person or a system may make; 0 for any number.
     pub calls_per_caller: u32,
+}
+
+impl Limits {
+    /// None, but for connections, of which there are as many as a machine usually gives: where every caller is one's own.
+    pub fn unlimited() -> Self {
+        Self { max_connections: 1024, connections_per_address: 0, calls_per_address: 0, calls_per_caller: 0 }
+    }
 }
 
 /// A text that is never printed.
@@ -131,6 +140,7 @@ impl Config {
             max_concurrent_calls: reader.or("MAX_CONCURRENT_CALLS", "1024"),
             limits: Limits {
                 max_connections: reader.or("MAX_CONNECTIONS", "4096"),
+                connections_per_address: reader.or("CONNECTIONS_PER_ADDRESS", "512"),
                 calls_per_address: reader.or("RATE_PER_ADDRESS", "200"),
                 calls_per_caller: reader.or("RATE_PER_CALLER", "100"),
             },
@@ -195,6 +205,7 @@ impl fmt::Display for Config {
         set("MAX_DEADLINE_MS", &max_deadline.as_millis())?;
         set("MAX_CONCURRENT_CALLS", max_concurrent_calls)?;
         set("MAX_CONNECTIONS", &limits.max_connections)?;
+        set("CONNECTIONS_PER_ADDRESS", &limits.connections_per_address)?;
         set("RATE_PER_ADDRESS", &limits.calls_per_address)?;
         set("RATE_PER_CALLER", &limits.calls_per_caller)?;
         if let Some(TlsConfig { certificate, key, client_ca }) = tls {

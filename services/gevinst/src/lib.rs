@@ -14,6 +14,7 @@
 //! | `connections` | what a connection may take: how many, how long, how much |
 //! | `tls` | how connections are encrypted, and where certificates come from |
 //! | [`peer`] | from where a call comes |
+//! | `shares` | how many connections an address may hold |
 //! | `rates` | how many calls a second an address and a caller may make |
 //! | `web` | what HTTP adds: the gateway, documents, headers |
 //! | [`ctx`] | what a call carries; how a command begins, is recorded and commits |
@@ -69,6 +70,7 @@ pub mod projects;
 mod rates;
 pub mod readiness;
 pub mod server;
+mod shares;
 pub mod telemetry;
 mod texts;
 mod tls;

@@ -41,13 +41,13 @@ impl Peer {
         headers.remove(FORWARDED_PROTO);
         self
     }
+}
 
-    /// Whose calls are counted together: an address; in IPv6 the network of a household or an office.
-    pub fn network(&self) -> IpAddr {
-        match self.address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (!0 << 64)).into()),
-        }
+/// Who is counted together: an address; in IPv6 the network of a household or an office.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (!0 << 64)).into()),
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn network_is_an_ipv4_address_or_an_ipv6_64() {
-        let network = |address: &str| peer(address, &[], None).network().to_string();
+        let network = |address: &str| network(address.parse().unwrap()).to_string();
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

@@ -27,11 +27,11 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 use crate::{
     auth::{Caller, authenticate, policy::Policies, token::Verifier},
     config::Config,
-    connections::Connections,
+    connections::{self, Connections},
     ctx::{App, Call, Clock, Ctx, Place},
     db::Db,
     error::{self, Error, Language, Result},
-    peer::Peer,
+    peer::{self, Peer},
     rates::Rates,
     readiness::Readiness,
     telemetry::{self, Metrics},
@@ -175,7 +175,8 @@ impl Server {
         let trusted_proxies = config.trusted_proxies.clone().into();
         let port = Router::new().fallback(enter).with_state(Port { grpc, http, rates, trusted_proxies });
 
-        let connections = Connections::new(port, tls, config.limits.max_connections, stop.clone());
+        let (limits, proxies) = (&config.limits, &config.trusted_proxies);
+        let connections = Connections::new(port, tls, limits, proxies, connections::TIMES, stop.clone());
         let calls = tokio::spawn(connections.serve(listener));
         readiness.look().await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
@@ -300,7 +301,7 @@ pub struct Spent {
 async fn enter(State(port): State<Port>, mut request: Request) -> Response {
     if let Some(peer) = request.extensions_mut().remove::<Peer>() {
         let peer = peer.forwarded(request.headers_mut(), &port.trusted_proxies);
-        if let Err(retry_after) = port.rates.count_address(peer.network()) {
+        if let Err(retry_after) = port.rates.count_address(peer::network(peer.address)) {
             request.extensions_mut().insert(Spent { retry_after });
         }
         request.extensions_mut().insert(peer);
@@ -524,7 +525,7 @@ mod tests {
             metrics: Arc::default(),
             methods: methods(),
             places: Arc::new(Semaphore::new(1)),
-            rates: Arc::new(Rates::new(&Limits { max_connections: 1, calls_per_address: 0, calls_per_caller: 0 })),
+            rates: Arc::new(Rates::new(&Limits::unlimited())),
             max_deadline: LOOK_EVERY,
             trust_traceparent: false,
         });

@@ -95,7 +95,7 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         max_deadline: Duration::from_secs(30),
         max_concurrent_calls: 1024,
         // Every caller is the developer.
-        limits: Limits { max_connections: 1024, calls_per_address: 0, calls_per_caller: 0 },
+        limits: Limits::unlimited(),
         tls: None,
         trusted_proxies: Vec::new(),
         drain: Duration::from_secs(5),
