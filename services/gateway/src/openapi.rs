@@ -120,9 +120,11 @@ pub fn document<'a>(
         .collect();
     let etag = json!({"description": "Names the state of what is answered.", "schema": {"type": "string"}});
     let answered = about.headers.iter().filter(|header| header.carried == Carried::ByAnswersToo);
+    let retry_after = json!({"description": "How many seconds to wait before the next try.",
+        "schema": {"type": "integer", "minimum": 0}});
     let headers: Map<String, Json> = answered
         .map(|header| (header.name.clone(), json!({"description": header.description, "schema": header.schema})))
-        .chain([("ETag".to_owned(), etag)])
+        .chain([("ETag".to_owned(), etag), ("Retry-After".to_owned(), retry_after)])
         .collect();
     let schemes: Vec<_> = about.security.as_object().into_iter().flatten().map(|(name, _)| json!({name: []})).collect();
     Ok(Document {

@@ -269,7 +269,9 @@ impl Writer<'_> {
             let text = StatusCode::from_u16(http).ok().and_then(|status| status.canonical_reason()).unwrap_or("Failed");
             let list: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             let text = if list.is_empty() { format!("{text}.") } else { format!("{text}: {}.", list.join(", ")) };
-            let mut response = json!({"description": text, "headers": always,
+            let mut headers = always.clone();
+            headers.extend((http == 429).then(|| header("Retry-After")));
+            let mut response = json!({"description": text, "headers": headers,
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
             if !names.is_empty() {
                 response["x-error-reasons"] = json!(names);
