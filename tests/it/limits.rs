@@ -263,6 +263,8 @@ async fn connections_that_ask_nothing_or_dawdle_are_ended() {
     assert!(!dawdling.starts_with("HTTP/1.1 200"), "{dawdling}");
     assert_eq!(http2, Some(0), "told to go, and nothing wrong");
     assert!(began.elapsed() < PATIENCE);
+    let metrics = reqwest::get(format!("http://{}/metrics", world.admin)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("gevinst_connections_unserved_total{why=\"no call\"} 4"), "{metrics}");
     // Nobody who asks in time is meant.
     world.office().call(organisation(&world)).await.unwrap();
 }
@@ -332,13 +334,17 @@ async fn streams_opened_and_reset_by_the_thousand_end_the_connection() {
     let block = raw::request("GET", &path, &[("authorization", &token)]);
     let attack = tokio::spawn(async move {
         // One connection after the other, each for as long as it is let.
-        for _ in 0..200 {
+        for number in 0..200 {
             let mut connection = Http2::connect(address).await;
             let mut sent = 0_u32;
             while sent < 100_000 {
                 let stream = sent * 2 + 1;
                 let open = raw::frame(kind::HEADERS, END_HEADERS | END_STREAM, stream, &block);
-                let reset = raw::frame(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+                // Reset by the caller (CVE-2023-44487), or by us, for an error of the caller's (CVE-2025-8671).
+                let reset = match number % 2 {
+                    0 => raw::frame(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes()),
+                    _ => raw::frame(kind::WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes()),
+                };
                 if !connection.send(&[open, reset].concat()).await {
                     break;
                 }

@@ -36,6 +36,7 @@ use crate::{
     config::Limits,
     peer::Peer,
     shares::Shares,
+    telemetry::Metrics,
     tls::{self, Tls},
 };
 
@@ -80,6 +81,7 @@ pub struct Connections {
     handshakes: Semaphore,
     shares: Arc<Shares>,
     times: Times,
+    metrics: Arc<Metrics>,
     http: auto::Builder<TokioExecutor>,
     stop: CancellationToken,
 }
@@ -92,6 +94,7 @@ impl Connections {
         limits: &Limits,
         trusted_proxies: &[IpNet],
         times: Times,
+        metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
         Self {
@@ -101,6 +104,7 @@ impl Connections {
             handshakes: Semaphore::new(HANDSHAKES),
             shares: Shares::new(limits.connections_per_address, trusted_proxies.to_vec()),
             times,
+            metrics,
             http: http(times),
             stop,
         }
@@ -115,9 +119,14 @@ impl Connections {
                 () = shared.stop.cancelled() => break,
                 Some(ended) = open.join_next() => log(ended),
                 (stream, address, place) = shared.accept(&listener) => {
-                    let Some(part) = shared.shares.take(address) else { continue };
+                    let Some(part) = shared.shares.take(address) else {
+                        shared.metrics.count_unserved("share used up");
+                        continue;
+                    };
+                    shared.metrics.connections.inc();
                     let shared = shared.clone();
                     open.spawn(async move {
+                        let _open = Open(&shared.metrics);
                         shared.serve_one(stream, address).await;
                         drop((place, part));
                     });
@@ -169,10 +178,15 @@ impl Connections {
                         Either::Right(stream)
                     }
                     Some(Ok(Err(error))) => {
+                        self.metrics.count_unserved("handshake failed");
                         tracing::debug!(%error, "a TLS handshake failed");
                         return;
                     }
-                    Some(Err(_)) | None => return,
+                    Some(Err(_)) => {
+                        self.metrics.count_unserved("handshake too slow");
+                        return;
+                    }
+                    None => return,
                 }
             }
         };
@@ -204,6 +218,9 @@ impl Connections {
                         is_new = false;
                         alarm.as_mut().reset(began + self.times.age);
                     } else {
+                        if !is_used {
+                            self.metrics.count_unserved("no call");
+                        }
                         is_leaving = true;
                         connection.as_mut().graceful_shutdown();
                         alarm.as_mut().reset(Instant::now() + if is_used { self.times.leave } else { LEAVE_UNUSED });
@@ -215,6 +232,15 @@ impl Connections {
                 }
             }
         }
+    }
+}
+
+/// A connection that is open, as the metrics have it.
+struct Open<'m>(&'m Metrics);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connections.dec();
     }
 }
 
@@ -265,7 +291,8 @@ mod tests {
     async fn serve(routes: Router, tls: Option<Arc<Tls>>, times: Times) -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Connections::new(routes, tls, &Limits::unlimited(), &[], times, CancellationToken::new());
+        let connections =
+            Connections::new(routes, tls, &Limits::unlimited(), &[], times, Arc::default(), CancellationToken::new());
         tokio::spawn(connections.serve(listener));
         address
     }

@@ -176,7 +176,8 @@ impl Server {
         let port = Router::new().fallback(enter).with_state(Port { grpc, http, rates, trusted_proxies });
 
         let (limits, proxies) = (&config.limits, &config.trusted_proxies);
-        let connections = Connections::new(port, tls, limits, proxies, connections::TIMES, stop.clone());
+        let connections =
+            Connections::new(port, tls, limits, proxies, connections::TIMES, metrics.clone(), stop.clone());
         let calls = tokio::spawn(connections.serve(listener));
         readiness.look().await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));

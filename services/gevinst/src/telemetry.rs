@@ -142,6 +142,11 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnservedLabels {
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
     method: String,
 }
@@ -153,6 +158,9 @@ pub struct Metrics {
     seconds: Family<MethodLabels, Histogram, fn() -> Histogram>,
     /// Calls under way.
     pub in_flight: Gauge,
+    /// Connections that are open.
+    pub connections: Gauge,
+    unserved: Family<UnservedLabels, Counter>,
     ready: Gauge<f64, AtomicU64>,
 }
 
@@ -166,11 +174,15 @@ impl Default for Metrics {
         registry.register_with_unit("call_duration", "Time to answer a call", Unit::Seconds, seconds.clone());
         let in_flight = Gauge::default();
         registry.register("calls_in_flight", "Calls under way", in_flight.clone());
+        let connections = Gauge::default();
+        registry.register("connections", "Connections that are open", connections.clone());
+        let unserved: Family<UnservedLabels, Counter> = Family::default();
+        registry.register("connections_unserved", "Connections that ended without a call", unserved.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        Self { registry, calls, seconds, in_flight, ready }
+        Self { registry, calls, seconds, in_flight, connections, unserved, ready }
     }
 }
 
@@ -208,6 +220,11 @@ impl Metrics {
         let (method, code) = (method.to_owned(), code.to_owned());
         self.seconds.get_or_create(&MethodLabels { method: method.clone() }).observe(took.as_secs_f64());
         self.calls.get_or_create(&CallLabels { method, code }).inc();
+    }
+
+    /// Counts a connection that ended without a call, and why.
+    pub fn count_unserved(&self, why: &'static str) {
+        self.unserved.get_or_create(&UnservedLabels { why }).inc();
     }
 
     /// Notes what the last look at the database found.
