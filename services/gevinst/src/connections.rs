@@ -23,13 +23,14 @@ use hyper_util::{
 };
 use ipnet::IpNet;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{either::Either, sync::CancellationToken};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{
@@ -97,6 +98,7 @@ impl Connections {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
+        provide_files(limits.max_connections);
         Self {
             routes,
             tls,
@@ -165,31 +167,27 @@ impl Connections {
             return;
         }
         let mut peer = Peer { address, certificate_sha256: None, is_encrypted: self.tls.is_some() };
-        let stream = match &self.tls {
-            None => Either::Left(stream),
-            Some(tls) => {
-                let shaken = timeout(self.times.first_call, async {
-                    let _permit = self.handshakes.acquire().await;
-                    TlsAcceptor::from(tls.current()).accept(stream).await
-                });
-                match self.stop.run_until_cancelled(shaken).await {
-                    Some(Ok(Ok(stream))) => {
-                        peer.certificate_sha256 = tls::certificate_sha256(stream.get_ref().1);
-                        Either::Right(stream)
-                    }
-                    Some(Ok(Err(error))) => {
-                        self.metrics.count_unserved("handshake failed");
-                        tracing::debug!(%error, "a TLS handshake failed");
-                        return;
-                    }
-                    Some(Err(_)) => {
-                        self.metrics.count_unserved("handshake too slow");
-                        return;
-                    }
-                    None => return,
-                }
+        let Some(tls) = &self.tls else { return self.answer(stream, peer).await };
+        let shaken = timeout(self.times.first_call, async {
+            let _permit = self.handshakes.acquire().await;
+            TlsAcceptor::from(tls.current()).accept(stream).await
+        });
+        match self.stop.run_until_cancelled(shaken).await {
+            Some(Ok(Ok(stream))) => {
+                peer.certificate_sha256 = tls::certificate_sha256(stream.get_ref().1);
+                self.answer(stream, peer).await;
             }
-        };
+            Some(Ok(Err(error))) => {
+                self.metrics.count_unserved("handshake failed");
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            Some(Err(_)) => self.metrics.count_unserved("handshake too slow"),
+            None => {}
+        }
+    }
+
+    /// Answers what is asked over a connection, for as long as it may live.
+    async fn answer(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let called = AtomicBool::new(false);
         let answer = service_fn(|mut request: Request<Incoming>| {
             called.store(true, Ordering::Relaxed);
@@ -241,6 +239,16 @@ struct Open<'m>(&'m Metrics);
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.connections.dec();
+    }
+}
+
+/// Files for so many connections, and for the database, the probes and the traces besides.
+fn provide_files(max_connections: usize) {
+    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(256);
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => tracing::warn!(limit, needed, "the limit of open files is too low for GEVINST_MAX_CONNECTIONS"),
+        Err(error) => tracing::warn!(%error, needed, "the limit of open files cannot be raised"),
     }
 }
 

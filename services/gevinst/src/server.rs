@@ -97,7 +97,6 @@ pub struct Server {
 impl Server {
     /// Starts to serve. Waits for the database as long as it takes; refuses one whose schema or role is not fit.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, String> {
-        provide_files(config.limits.max_connections);
         let stop = CancellationToken::new();
         let tls = config.tls.as_ref().map(|tls| Tls::start(tls, stop.clone())).transpose()?;
         let verifier = Arc::new(Verifier::new(&config.issuers).await?);
@@ -269,16 +268,6 @@ fn methods() -> BTreeSet<String> {
             paths.collect::<Vec<_>>()
         })
         .collect()
-}
-
-/// Files for so many connections, and for the database, the probes and the traces besides.
-fn provide_files(max_connections: usize) {
-    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(256);
-    match rlimit::increase_nofile_limit(needed) {
-        Ok(limit) if limit >= needed => {}
-        Ok(limit) => tracing::warn!(limit, needed, "the limit of open files is too low for GEVINST_MAX_CONNECTIONS"),
-        Err(error) => tracing::warn!(%error, needed, "the limit of open files cannot be raised"),
-    }
 }
 
 /// One port for three protocols.
