@@ -147,6 +147,7 @@ async fn config_prints_every_setting_and_no_secret_and_refuses_what_serve_refuse
     let mut env = serve_env_on(format!("postgres://app:{PASSWORD}@db/gevinst?sslmode=require&password={PASSWORD}"));
     env.extend([
         ("GEVINST_OTLP_ENDPOINT", format!("http://me:{PASSWORD}@collector:4317")),
+        ("GEVINST_POLICY", r#"@id("x") forbid (principal, action == Action::"project.archive", resource);"#.to_owned()),
         ("GEVINST_TRUSTED_PROXIES", "10.0.0.0/8, fd00::1".to_owned()),
         ("GEVINST_TLS_CERT_FILE", file("tls.crt", &certificate.pem())),
         ("GEVINST_TLS_KEY_FILE", file("tls.key", &key.serialize_pem())),
@@ -175,7 +176,8 @@ async fn config_prints_every_setting_and_no_secret_and_refuses_what_serve_refuse
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let listed = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     for name in listed.filter(|name| name.starts_with("GEVINST_") && *name != "GEVINST_OWNER_DATABASE_URL") {
-        let is_absent = name == "GEVINST_TOKEN_JWKS_URL";
+        let is_absent = ["GEVINST_TOKEN_JWKS_URL", "GEVINST_ISSUERS_FILE"].contains(&name);
+        let name = name.strip_suffix("POLICY_FILE").map_or(name.to_owned(), |name| format!("{name}POLICY"));
         assert!(is_absent || printed.contains(&format!("{name}=")), "{name}: {printed}");
     }
 

@@ -162,7 +162,8 @@ async fn unit_below_none_not_found_and_by_others_denied() {
     };
     let failure = world.office().call(orphan.clone()).await.unwrap_err();
     assert!(failure.is(Code::NotFound, "NOT_FOUND"), "{failure:?}");
-    let failure = world.manager().call(orphan).await.unwrap_err();
+    let topmost = pb::CreateOrgUnitRequest { parent: None, ..orphan };
+    let failure = world.manager().call(topmost).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
     let unit = world.unit("Enhed").await;
     let rename = pb::OrgUnitChanges { name: Some("Kapret".to_owned()), ..Default::default() };

@@ -179,7 +179,12 @@ async fn token_bound_to_a_certificate_accepted_from_its_holder_only() {
     let verifier = Verifier::new(&provider.trusted(organisation)).await.unwrap();
     let address = world.address.ip();
     let from = async |certificate_sha256: Option<[u8; 32]>| {
-        verifier.verify(format!("Bearer {token}").as_bytes(), Some(&Peer { address, certificate_sha256 })).await
+        verifier
+            .verify(
+                format!("Bearer {token}").as_bytes(),
+                Some(&Peer { address, certificate_sha256, is_encrypted: true }),
+            )
+            .await
     };
     assert_eq!(from(Some(provider.certificate)).await.unwrap().kind(), CallerKind::Service);
     for other in [Some([0; 32]), None] {

@@ -15,9 +15,10 @@ use std::{
 use ipnet::IpNet;
 use reqwest::Url;
 
-use crate::tls;
-
-use crate::auth::issuers::{self, Issuer, KeySource};
+use crate::{
+    auth::issuers::{self, Issuer, KeySource},
+    tls,
+};
 
 /// How connections are encrypted. The files are read again while the service runs: certificates are short-lived.
 #[derive(Clone, Debug)]
@@ -179,7 +180,8 @@ impl fmt::Display for Config {
             admin_listen,
             database_url,
             database_connections,
-            token,
+            issuers,
+            policies,
             max_deadline,
             max_concurrent_calls,
             limits,
@@ -196,11 +198,24 @@ impl fmt::Display for Config {
         set("ADMIN_LISTEN", admin_listen)?;
         set("DATABASE_URL", &without_secrets(database_url.reveal()))?;
         set("DATABASE_CONNECTIONS", database_connections)?;
-        set("TOKEN_ISSUER", &token.issuer)?;
-        set("TOKEN_AUDIENCE", &token.audience)?;
-        match &token.keys {
-            KeySource::File(path) => set("TOKEN_JWKS_FILE", &path.display())?,
-            KeySource::Url(url) => set("TOKEN_JWKS_URL", &without_secrets(url.as_str()))?,
+        match &issuers[..] {
+            // The short form.
+            [Issuer { organisations: None, issuer, audience, keys, .. }] => {
+                set("TOKEN_ISSUER", issuer)?;
+                set("TOKEN_AUDIENCE", audience)?;
+                match keys {
+                    Some(KeySource::File(path)) => set("TOKEN_JWKS_FILE", &path.display())?,
+                    Some(KeySource::Url(url)) => set("TOKEN_JWKS_URL", &without_secrets(url.as_str()))?,
+                    Some(KeySource::Discovery(_)) | None => {}
+                }
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|issuer| issuer.issuer.as_str()).collect();
+                set("ISSUERS", &names.join(" "))?;
+            }
+        }
+        if let Some(policies) = policies {
+            set("POLICY", &policies.split_whitespace().collect::<Vec<_>>().join(" "))?;
         }
         set("MAX_DEADLINE_MS", &max_deadline.as_millis())?;
         set("MAX_CONCURRENT_CALLS", max_concurrent_calls)?;

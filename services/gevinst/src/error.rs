@@ -276,11 +276,9 @@ impl Error {
 
     fn code(&self) -> Code {
         match self {
-            Self::TokenMissing
-            | Self::TokenInvalid
-            | Self::TokenExpired
-            | Self::TokenNotBound
-            | Self::TokenRevoked => Code::Unauthenticated,
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::TokenNotBound | Self::TokenRevoked => {
+                Code::Unauthenticated
+            }
             Self::RoleMissing { .. } | Self::Forbidden { .. } | Self::NotADelegate { .. } => Code::PermissionDenied,
             Self::FieldInvalid(_)
             | Self::FilterInvalid(_)

@@ -434,11 +434,8 @@ impl World {
     /// A grant lent and approved.
     pub async fn delegated(&self, grant: &pb::RoleGrant, delegate: &str) -> pb::Delegation {
         let delegation = self.lent(grant, delegate).await;
-        let request = pb::ApproveDelegationRequest {
-            organisation: self.id(),
-            delegation: delegation.id,
-            validate_only: false,
-        };
+        let request =
+            pb::ApproveDelegationRequest { organisation: self.id(), delegation: delegation.id, validate_only: false };
         self.board().call(request).await.unwrap().delegation.unwrap()
     }
 
