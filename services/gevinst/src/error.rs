@@ -15,6 +15,8 @@ use sea_orm::{DbErr, RuntimeErr};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::ids::{Kind, Organisation};
+
 /// How much of what a caller sent is told back to them, in characters: details travel in a header.
 pub const ECHO: usize = 120;
 
@@ -220,6 +222,23 @@ impl Error {
         match self {
             Self::Forbidden { policy, .. } => Some(policy),
             _ => None,
+        }
+    }
+
+    /// Whether it comes before an organisation is known in whose log a refusal could stand; `audit::door` counts those.
+    fn is_at_the_door(&self) -> bool {
+        match self {
+            Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::TokenNotBound
+            | Self::RateLimited { .. }
+            | Self::Overloaded
+            | Self::MessageInvalid(_)
+            | Self::MethodUnknown
+            | Self::DeadlineExceeded => true,
+            Self::NotFound { kind, .. } => *kind == Organisation::TYPE,
+            _ => false,
         }
     }
 
@@ -474,6 +493,8 @@ pub struct Failed {
     pub reason: &'static str,
     /// Whether the service, and not the caller, has something to mend.
     pub ours: bool,
+    /// Whether it was refused before an organisation was known in whose log that stands.
+    pub at_the_door: bool,
 }
 
 /// Completes a failed answer with details, language, request id and trace id, and logs what the caller is not told.
@@ -536,6 +557,7 @@ pub fn finish<B>(
     Some(Failed {
         code: code_name(error.code()),
         reason,
+        at_the_door: error.is_at_the_door(),
         ours: matches!(error.code(), Code::Internal | Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented),
     })
 }

@@ -4,6 +4,8 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use gevinst::{
+    access::{self, Bestowal},
+    audit::door,
     auth::Role,
     config::{self, Config},
     ctx::Clock,
@@ -46,6 +48,31 @@ enum Command {
         #[arg(long)]
         id: Option<Uuid>,
     },
+    /// Grant a role in a whole organisation, so that there is somebody to grant the rest; prints the grant's id. Audited as
+    /// the operator's act.
+    Grant {
+        /// The organisation.
+        #[arg(long)]
+        organisation: Uuid,
+        /// Who is to hold it: the subject of their token.
+        #[arg(long)]
+        subject: String,
+        /// The role, such as portfolio-office.
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Whether they may grant it to others.
+        #[arg(long)]
+        grantable: bool,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Print the calls that were refused at the door, newest first: when, how many, why, which method, from which network.
+    Refused {
+        /// How far back.
+        #[arg(long, default_value = "24")]
+        hours: u32,
+    },
     /// Serve on a private PostgreSQL with demo data (development). GEVINST_LISTEN and GEVINST_DATA say where.
     Dev,
     /// Print a development token for the demo organisation.
@@ -80,6 +107,10 @@ fn main() -> ExitCode {
         Command::Organisation { name, code, prefix, id } => {
             run(found(Founding { id, name, code, number_prefix: prefix }))
         }
+        Command::Grant { organisation, subject, role, grantable, reason } => {
+            run(grant(Bestowal { organisation, subject, role, grantable, reason }))
+        }
+        Command::Refused { hours } => run(refused(hours)),
         Command::Dev => develop(),
         Command::Token { role, person, organisation, service } => token(&role, person, organisation, service),
     };
@@ -161,6 +192,25 @@ async fn found(founding: Founding) -> Result<(), String> {
     let db = migrate::connect(&url).await?;
     let id = organisations::found(&db, &founding, &Clock::default()).await.map_err(|error| error.to_string())?;
     say(&mut std::io::stdout(), &id.to_string());
+    Ok(())
+}
+
+async fn grant(bestowal: Bestowal) -> Result<(), String> {
+    let url = config::owner_database_url(environment()?).map_err(|problems| problems.to_string())?;
+    let db = migrate::connect(&url).await?;
+    let granted = access::bestow(&db, &bestowal, &Clock::default()).await.map_err(|error| error.to_string())?;
+    let id = granted.ok_or_else(|| format!("there is no organisation {}", bestowal.organisation))?;
+    say(&mut std::io::stdout(), &id.to_string());
+    Ok(())
+}
+
+async fn refused(hours: u32) -> Result<(), String> {
+    let url = config::owner_database_url(environment()?).map_err(|problems| problems.to_string())?;
+    let db = migrate::connect(&url).await?;
+    let lines = door::read(&db, Clock::default().now() - time::Duration::hours(hours.into())).await;
+    for line in lines.map_err(|error| error.to_string())? {
+        say(&mut std::io::stdout(), &line);
+    }
     Ok(())
 }
 

@@ -25,6 +25,7 @@ use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRe
 use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
+    audit::door::Door,
     auth::{Caller, authenticate, policy::Policies, token::Verifier},
     config::Config,
     connections::{self, Connections},
@@ -74,6 +75,7 @@ struct Layers {
     methods: BTreeSet<String>,
     places: Arc<Semaphore>,
     rates: Arc<Rates>,
+    door: Arc<Door>,
     max_deadline: Duration,
     trust_traceparent: bool,
 }
@@ -91,6 +93,7 @@ pub struct Server {
     drain: Duration,
     calls: JoinHandle<()>,
     watch: JoinHandle<()>,
+    door: (CancellationToken, JoinHandle<()>),
     admin: (CancellationToken, JoinHandle<()>),
 }
 
@@ -158,12 +161,14 @@ impl Server {
 
         let rates = Arc::new(Rates::new(&config.limits));
         tokio::spawn(rates.clone().keep_small(stop.clone()));
+        let door = Arc::new(Door::default());
         let layers = Arc::new(Layers {
             app: app.clone(),
             metrics: metrics.clone(),
             methods: methods(),
             places: Arc::new(Semaphore::new(config.max_concurrent_calls)),
             rates: rates.clone(),
+            door: door.clone(),
             max_deadline: config.max_deadline,
             trust_traceparent: config.trust_traceparent,
         });
@@ -180,9 +185,24 @@ impl Server {
         let calls = tokio::spawn(connections.serve(listener));
         readiness.look().await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
+        let door_closed = CancellationToken::new();
+        let (db, clock, closed) = (app.db.clone(), app.clock.clone(), door_closed.clone());
+        let door = (door_closed, tokio::spawn(async move { door.keep(db, clock, closed).await }));
         tracing::info!(%address, %admin_address, "serving");
         let admin = (admin_stop, admin_task);
-        Ok(Self { address, admin_address, app, metrics, readiness, stop, drain: config.drain, calls, watch, admin })
+        Ok(Self {
+            address,
+            admin_address,
+            app,
+            metrics,
+            readiness,
+            stop,
+            drain: config.drain,
+            calls,
+            watch,
+            door,
+            admin,
+        })
     }
 
     /// Stops: takes no more, finishes what was accepted, for as long as the configuration allows. Probes and metrics
@@ -204,6 +224,9 @@ impl Server {
             if tokio::time::timeout(GOODBYE, &mut calls).await.is_err() {
                 calls.abort();
             }
+            let (door_closed, door) = self.door;
+            door_closed.cancel();
+            ended(door.await);
             // Waits until every connection is back, which is why it has to be over in time too.
             db.close().await;
             self.readiness.close().await;
@@ -360,6 +383,7 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
         idempotency_key,
     }));
 
+    let address = request.extensions().get::<Peer>().map(|peer| peer.address);
     // Counted as cancelled, unless it gets to its end: a caller who hangs up drops all of this.
     let mut counted = layers.metrics.counting(&method);
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -369,6 +393,9 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
     let ours = failed.as_ref().is_some_and(|failed| failed.ours) && !is_unmatched;
     record(&span, code, failed.as_ref().map(|failed| failed.reason), ours);
     counted.end(code);
+    if let Some(failed) = failed.filter(|failed| failed.at_the_door) {
+        layers.door.refused(failed.reason, &method, address, now, (&request_id, &trace_id));
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -516,6 +543,7 @@ mod tests {
             methods: methods(),
             places: Arc::new(Semaphore::new(1)),
             rates: Arc::new(Rates::new(&Limits::unlimited())),
+            door: Arc::default(),
             max_deadline: LOOK_EVERY,
             trust_traceparent: false,
         });

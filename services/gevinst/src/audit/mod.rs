@@ -3,6 +3,7 @@
 //! Entries carry no running number: numbering inside the transaction would make all writers wait for each other. They
 //! are ordered by time and id.
 
+pub mod door;
 pub mod entity;
 pub mod grpc;
 

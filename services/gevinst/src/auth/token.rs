@@ -195,7 +195,7 @@ mod tests {
         });
         let token = format!("Bearer {}", encode(&header, &claims, &key).unwrap());
         let call = async |certificate_sha256: Option<[u8; 32]>| {
-            let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate_sha256 };
+            let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate_sha256, is_encrypted: true };
             let request = Request::builder().header(AUTHORIZATION, &token).extension(peer);
             stack.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
         };
@@ -265,7 +265,11 @@ mod tests {
     fn check_binding_only_the_bound_certificate_will_do() {
         let (shown, other) = ([7_u8; 32], [8_u8; 32]);
         let bound = |to: &[u8]| json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode(to)}});
-        let peer = |certificate_sha256| Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate_sha256 };
+        let peer = |certificate_sha256| Peer {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            certificate_sha256,
+            is_encrypted: true,
+        };
         let (with, without) = (peer(Some(shown)), peer(None));
         let usual = issuer(Profile::Jwt);
         let strict = Issuer { require_certificate: true, ..usual.clone() };
