@@ -242,19 +242,18 @@ CREATE TABLE gate_votes (
 CREATE TABLE token_denials (
     organisation_id uuid        NOT NULL REFERENCES organisations (id),
     id              uuid        NOT NULL,
-    subject         text,
-    token_id        text,
+    -- What is looked at in tokens: sub or jti.
+    claim           text        NOT NULL CHECK (claim IN ('SUBJECT', 'TOKEN_ID')),
+    value           text        NOT NULL,
     reason          text        NOT NULL,
     denied_by       text        NOT NULL,
     denied_at       timestamptz NOT NULL,
     lifted_by       text,
     lifted_at       timestamptz,
     PRIMARY KEY (organisation_id, id),
-    CONSTRAINT token_denials_one CHECK ((subject IS NULL) <> (token_id IS NULL)),
     CONSTRAINT token_denials_lifted CHECK ((lifted_at IS NULL) = (lifted_by IS NULL))
 );
-CREATE INDEX token_denials_subject ON token_denials (organisation_id, subject) WHERE lifted_at IS NULL;
-CREATE INDEX token_denials_token ON token_denials (organisation_id, token_id) WHERE lifted_at IS NULL;
+CREATE INDEX token_denials_value ON token_denials (organisation_id, value, claim) WHERE lifted_at IS NULL;
 CREATE INDEX token_denials_denied ON token_denials (organisation_id, denied_at, id);
 
 -- Which policies decide in an organisation: a replica with others says so in the audit log before its first decision.

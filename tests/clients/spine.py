@@ -115,7 +115,7 @@ def check_progress(number, kind, baseline, target, actual):
 
 services = sorted(reflection.get_services())
 expect("services of the contract", [name for name in services if name.startswith("gevinst.v1.")], [
-    f"gevinst.v1.{name}Service" for name in ("Audit", "Benefit", "Gate", "Organisation", "Project")
+    f"gevinst.v1.{name}Service" for name in ("Access", "Audit", "Benefit", "Gate", "Organisation", "Project")
 ])
 print(f"reflection: {len(services)} services")
 

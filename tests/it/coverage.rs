@@ -162,7 +162,7 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
             Role::ExecutiveBoard,
         ),
         "EndAuthorityRule" => (json!({"authorityRule": of.rule.id, "reason": "r"}), Role::ExecutiveBoard),
-        "DenyToken" => (json!({"subject": "s", "reason": "r"}), Role::AssessorCiso),
+        "DenyToken" => (json!({"claim": "REVOKED_CLAIM_SUBJECT", "value": "s", "reason": "r"}), Role::AssessorCiso),
         "LiftTokenDenial" => (json!({"tokenDenial": of.denial.id, "reason": "r"}), Role::AssessorCiso),
         "GetProjectPermissions" => (json!({"project": of.idea.id}), office),
         "ListAuditEntries" => (json!({}), Role::Auditor),

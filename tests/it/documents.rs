@@ -45,8 +45,9 @@ async fn agrees(command: &mut Command) -> String {
     told
 }
 
+/// Every role that goes together: an auditor changes nothing, whatever else they are.
 fn everything() -> Vec<Role> {
-    gevinst::dev::roles().map(|role| role.parse().unwrap()).collect()
+    gevinst::dev::roles().map(|role| role.parse().unwrap()).filter(|role| *role != Role::Auditor).collect()
 }
 
 /// The ids of all operations that a document describes.
@@ -116,12 +117,14 @@ async fn schemathesis_finds_nothing() {
             .args(["--max-examples", examples, "--report", "ndjson", "--report-ndjson-path"])
             .arg(&report)
             .env("SCHEMATHESIS_HOOKS", repository("tests/clients/schemathesis_hooks.py").canonicalize().unwrap())
-            .env("GEVINST_TOKEN", world.token("everyone", &everything()))
+            .env("GEVINST_TOKEN", world.token("portfolio-office", &everything()))
             .env("GEVINST_SAMPLES", json!(samples).to_string()),
     )
     .await;
     let calls = Calls::read(&fs::read_to_string(report).unwrap(), &document);
-    assert_eq!(calls.succeeded, operations, "operations that were called with success");
+    let mut open: BTreeSet<String> = operations.clone();
+    assert!(open.remove("ListAuditEntries"), "for auditors only, who could do nothing else: audit.rs calls it");
+    assert_eq!(calls.succeeded, open, "operations that were called with success");
     assert_eq!(calls.refused, operations, "operations that refused something");
     assert!(calls.count > 1000, "only {} calls", calls.count);
 }

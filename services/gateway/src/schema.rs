@@ -137,6 +137,12 @@ impl Schemas {
         let mut notes = Vec::new();
         if let Some(rules) = self.rules(field) {
             bound(&mut schema, &rules, &mut notes);
+            if let (Kind::Enum(of), Some(names)) = (field.kind(), chosen(&rules)) {
+                let names: Vec<_> =
+                    names.into_iter().filter_map(|number| Some(of.get_value(number)?.name().to_owned())).collect();
+                let limited = if field.is_list() { &mut schema["items"] } else { &mut schema };
+                limited["enum"] = json!(names);
+            }
         }
         let comment = self.comment(field.parent_message().parent_file_descriptor_proto().name(), field.path());
         let text = [comment].into_iter().filter(|text| !text.is_empty()).map(str::to_owned).chain(notes);
@@ -232,7 +238,12 @@ impl Schemas {
                 return if field.is_list() { json!([given]) } else { given };
             }
         }
-        if let Some(given) = self.examples.get(field.json_name()) {
+        // Fields of one name may differ in type: an example that is no value of this one is another's.
+        let is_value = |given: &Json| match field.kind() {
+            Kind::Enum(of) => given.as_str().is_some_and(|name| of.get_value_by_name(name).is_some()),
+            _ => true,
+        };
+        if let Some(given) = self.examples.get(field.json_name()).filter(|given| is_value(given)) {
             return given.clone();
         }
         if field.is_list() {
@@ -331,6 +342,17 @@ fn plain(value: &Value) -> Json {
     }
 }
 
+/// The only numbers that rules let an enum, or a list of one, have; `None` when they say nothing of it.
+fn chosen(rules: &DynamicMessage) -> Option<Vec<i32>> {
+    let (kind, rules) = set_rules(rules)?;
+    if kind == "repeated" {
+        return chosen(rules.get_field_by_name("items")?.as_message()?);
+    }
+    let field = rules.get_field_by_name("in").filter(|_| kind == "enum")?;
+    let numbers: Vec<i32> = field.as_list()?.iter().filter_map(Value::as_i32).collect();
+    (!numbers.is_empty()).then_some(numbers)
+}
+
 /// Writes what `buf.validate` demands into the schema; `notes` is for what a schema cannot say.
 fn bound(schema: &mut Json, rules: &DynamicMessage, notes: &mut Vec<String>) {
     let Some((kind, rules)) = set_rules(rules) else { return };
@@ -359,6 +381,10 @@ fn bound(schema: &mut Json, rules: &DynamicMessage, notes: &mut Vec<String>) {
                 schema["format"] = json!(format);
             }
         }
+    }
+    if is_text && number(&rules, "gte").is_some_and(|least| least >= 0.0) {
+        let pattern = schema["pattern"].as_str().unwrap_or_default().replace("^-?", "^");
+        schema["pattern"] = json!(pattern);
     }
     if is_text && let (Some(least), Some(most)) = (get("gte"), get("lte")) {
         notes.push(format!("From {least} to {most}."));

@@ -96,7 +96,7 @@ impl Db {
         let sql = "SELECT answer.* FROM (SELECT set_config('app.organisation', id::text, true)::uuid AS id \
             FROM unnest($1::uuid[]) AS id OFFSET 0) AS caller CROSS JOIN LATERAL \
             (SELECT * FROM organisations o WHERE o.id = caller.id AND NOT EXISTS (SELECT FROM token_denials n \
-                WHERE n.organisation_id = caller.id AND n.lifted_at IS NULL AND (n.subject = $2 OR n.token_id = $3)) \
+                WHERE n.organisation_id = caller.id AND n.lifted_at IS NULL AND (n.value, n.claim) IN (($2, 'SUBJECT'), ($3, 'TOKEN_ID'))) \
                 OFFSET 0) AS answer ORDER BY answer.name";
         let ids: Vec<uuid::Uuid> = caller.organisations().map(OrganisationId::uuid).collect();
         let statement = postgres(sql, [ids.into(), caller.subject().into(), caller.token_id().into()]);

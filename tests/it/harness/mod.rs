@@ -458,7 +458,8 @@ impl World {
         let request = pb::DenyTokenRequest {
             organisation: self.id(),
             reason: "Fratrådt.".to_owned(),
-            revoked: Some(pb::deny_token_request::Revoked::Subject(subject.to_owned())),
+            claim: pb::RevokedClaim::Subject.into(),
+            value: subject.to_owned(),
             validate_only: false,
         };
         self.office().call(request).await.unwrap().token_denial.unwrap()

@@ -324,10 +324,12 @@ pub mod token_denial {
     use sea_orm::entity::prelude::*;
     use time::OffsetDateTime;
 
+    use super::super::rules::RevokedClaim;
     use crate::{
+        error::Result,
         ids::{OrganisationId, TokenDenialId},
         listing::{Field, FieldKind, List},
-        wire::timestamp,
+        wire::{known, timestamp},
     };
 
     #[sea_orm::model]
@@ -338,8 +340,8 @@ pub mod token_denial {
         pub organisation_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
-        pub subject: Option<String>,
-        pub token_id: Option<String>,
+        pub claim: String,
+        pub value: String,
         pub reason: String,
         pub denied_by: String,
         pub denied_at: OffsetDateTime,
@@ -362,8 +364,12 @@ pub mod token_denial {
     /// What revocations can be filtered on and ordered by.
     pub static LIST: List<Entity> = List {
         fields: &[
-            Field { name: "subject", column: Column::Subject, kind: FieldKind::Text },
-            Field { name: "token_id", column: Column::TokenId, kind: FieldKind::Text },
+            Field {
+                name: "claim",
+                column: Column::Claim,
+                kind: FieldKind::Name(|name| name.parse::<RevokedClaim>().is_ok()),
+            },
+            Field { name: "value", column: Column::Value, kind: FieldKind::Text },
             Field { name: "denied_by", column: Column::DeniedBy, kind: FieldKind::Text },
             Field { name: "lifted_by", column: Column::LiftedBy, kind: FieldKind::Text },
             Field { name: "deny_time", column: Column::DeniedAt, kind: FieldKind::Time },
@@ -373,19 +379,20 @@ pub mod token_denial {
         id: Column::Id,
     };
 
-    impl From<Model> for pb::TokenDenial {
-        fn from(model: Model) -> Self {
-            Self {
-                id: model.id.to_string(),
-                organisation: model.organisation_id.to_string(),
-                subject: model.subject,
-                token_id: model.token_id,
-                reason: model.reason,
-                denied_by: model.denied_by,
-                deny_time: Some(timestamp(model.denied_at)),
-                lifted_by: model.lifted_by,
-                lift_time: model.lifted_at.map(timestamp),
-            }
+    impl Model {
+        /// As the contract shows it.
+        pub fn into_proto(self) -> Result<pb::TokenDenial> {
+            Ok(pb::TokenDenial {
+                id: self.id.to_string(),
+                organisation: self.organisation_id.to_string(),
+                claim: known::<RevokedClaim>(&self.claim)? as i32,
+                value: self.value,
+                reason: self.reason,
+                denied_by: self.denied_by,
+                deny_time: Some(timestamp(self.denied_at)),
+                lifted_by: self.lifted_by,
+                lift_time: self.lifted_at.map(timestamp),
+            })
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Revocations: a token, or everything of a subject, refused from the moment its row is committed, on every replica:
 //! each read and each command looks, in the statement that it makes anyway (`auth/authority.rs`).
 
-use gevinst_proto::v1::{self as pb, deny_token_request::Revoked};
+use gevinst_proto::v1 as pb;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QuerySelect, TryIntoModel};
 
-use super::entity::token_denial::{self, Model};
+use super::{
+    entity::token_denial::{self, Model},
+    rules::RevokedClaim,
+};
 use crate::{
     audit::Object,
     auth::{Action, Resource},
@@ -15,19 +18,15 @@ use crate::{
 
 /// Revokes a token or a subject.
 pub async fn deny(ctx: Ctx, request: pb::DenyTokenRequest) -> Result<pb::DenyTokenResponse> {
-    let (subject, token_id) = match request.revoked {
-        Some(Revoked::Subject(subject)) => (Some(subject), None),
-        Some(Revoked::TokenId(id)) => (None, Some(id)),
-        None => return Err(Error::invalid("subject", "name a subject, or a token by its id")),
-    };
+    let claim = RevokedClaim::from_repr(request.claim).ok_or_else(|| Error::invalid("claim", "is no claim"))?;
     ctx.command(Action::TokenDenialCreate, Object::new::<TokenDenial>(), async move |command| {
         let allowed = command.authorize(Resource::Organisation)?;
         let id: TokenDenialId = command.ctx().new_id();
         let denial = token_denial::ActiveModel {
             organisation_id: Set(command.ctx().organisation()?.uuid()),
             id: Set(id.uuid()),
-            subject: Set(subject),
-            token_id: Set(token_id),
+            claim: Set(<&str>::from(claim).to_owned()),
+            value: Set(request.value),
             reason: Set(request.reason),
             denied_by: Set(command.ctx().caller().subject().to_owned()),
             denied_at: Set(command.ctx().now()),
@@ -36,10 +35,10 @@ pub async fn deny(ctx: Ctx, request: pb::DenyTokenRequest) -> Result<pb::DenyTok
         };
         let denial: Model = denial.insert(command.tx()).await?.try_into_model()?;
         let changes = Changes::default()
-            .set("subject", denial.subject.as_deref())
-            .set("token_id", denial.token_id.as_deref())
+            .set("claim", denial.claim.as_str())
+            .set("value", denial.value.as_str())
             .set("reason", denial.reason.as_str());
-        let response = pb::DenyTokenResponse { token_denial: Some(denial.into()) };
+        let response = pb::DenyTokenResponse { token_denial: Some(denial.into_proto()?) };
         Ok(command.created(allowed, id, changes, response))
     })
     .await
@@ -61,7 +60,7 @@ pub async fn lift(ctx: Ctx, request: pb::LiftTokenDenialRequest) -> Result<pb::L
         denial.lifted_at = Set(Some(command.ctx().now()));
         let denial: Model = denial.update(command.tx()).await?.try_into_model()?;
         let changes = Changes::default().set("lifted_by", denial.lifted_by.as_deref()).set("reason", request.reason);
-        let response = pb::LiftTokenDenialResponse { token_denial: Some(denial.into()) };
+        let response = pb::LiftTokenDenialResponse { token_denial: Some(denial.into_proto()?) };
         Ok(command.done(allowed, changes, response))
     })
     .await
@@ -73,6 +72,6 @@ pub async fn list(ctx: Ctx, request: pb::ListTokenDenialsRequest) -> Result<pb::
     let db = ctx.read(Action::TokenDenialRead)?;
     let (denials, next_page_token) = page.fetch(&db, token_denial::find_in(db.organisation())).await?;
     db.allowed().await?;
-    let token_denials = denials.into_iter().map(Into::into).collect();
+    let token_denials = denials.into_iter().map(Model::into_proto).collect::<Result<_>>()?;
     Ok(pb::ListTokenDenialsResponse { token_denials, next_page_token })
 }

@@ -17,6 +17,16 @@ pub enum ScopeKind {
     Project = 4,
 }
 
+/// What a revocation looks at. Numbers and names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, FromRepr, IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[repr(i32)]
+#[expect(missing_docs, reason = "the contract explains each")]
+pub enum RevokedClaim {
+    Subject = 1,
+    TokenId = 2,
+}
+
 /// A period does not end before it begins, nor before today: what is over cannot be given.
 pub fn must_lie_ahead(valid_from: Date, valid_until: Option<Date>, today: Date) -> Result<()> {
     match valid_until {
@@ -53,6 +63,10 @@ mod tests {
         for kind in ScopeKind::iter() {
             let name = format!("SCOPE_KIND_{}", <&str>::from(kind));
             assert_eq!(pb::ScopeKind::from_str_name(&name).map(i32::from), Some(kind as i32), "{name}");
+        }
+        for claim in RevokedClaim::iter() {
+            let name = format!("REVOKED_CLAIM_{}", <&str>::from(claim));
+            assert_eq!(pb::RevokedClaim::from_str_name(&name).map(i32::from), Some(claim as i32), "{name}");
         }
     }
 

@@ -89,7 +89,7 @@ pub fn sql(first: usize) -> String {
         "SELECT json_build_object('denied', denied, 'policies', policies, 'roles', CASE WHEN denied THEN '[]' ELSE roles END) \
             AS authority, CASE WHEN denied THEN '{{}}' ELSE scopes END AS scopes \
          FROM (SELECT EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = {organisation} \
-                AND n.lifted_at IS NULL AND (n.subject = {subject} OR n.token_id = {token})) AS denied, \
+                AND n.lifted_at IS NULL AND (n.value, n.claim) IN (({subject}, 'SUBJECT'), ({token}, 'TOKEN_ID'))) AS denied, \
             (SELECT p.sha256 FROM policy_sets p WHERE p.organisation_id = {organisation}) AS policies, \
             coalesce(json_agg(json_build_array(role, scope, grantable, lent_by, until)), '[]') AS roles, \
             coalesce(array_agg(DISTINCT scope), '{{}}') AS scopes \
@@ -108,7 +108,7 @@ pub fn sql(first: usize) -> String {
                 WHERE d.organisation_id = {organisation} AND d.delegate = {subject} AND d.approved_at IS NOT NULL \
                 AND d.ended_at IS NULL AND {loan_in_force} AND g.revoked_at IS NULL AND {grant_in_force} \
                 AND {in_unit_there} AND NOT EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = {organisation} \
-                AND n.lifted_at IS NULL AND n.subject = d.delegator)) AS held OFFSET 0) AS found"
+                AND n.lifted_at IS NULL AND n.value = d.delegator AND n.claim = 'SUBJECT')) AS held OFFSET 0) AS found"
     )
 }
 
