@@ -81,7 +81,7 @@ def before_call(context, case, kwargs):
             unit["name"] += f" {operation} {_called[operation]}"
     if "updateMask" in case.body:
         case.body["updateMask"] = ",".join(case.body["changes"])
-    for name in {"orgUnit", "parent", "content", "format", "portfolio"} & case.body.keys() & sample.keys():
+    for name in {"orgUnit", "parent", "content", "format", "portfolio", "roleGrant", "scope"} & case.body.keys() & sample.keys():
         case.body[name] = sample[name]
 
 

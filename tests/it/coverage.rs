@@ -74,7 +74,7 @@ impl Objects {
         let to_lend = world.granted("portfolio-office", Role::SteeringGroup).await;
         Self {
             grant: world.granted("someone", Role::Finance).await,
-            delegation: world.lent(&to_lend, "substitute").await,
+            delegation: world.lent(&world.granted("lender", Role::SteeringGroup).await, "substitute").await,
             to_end: world.lent(&to_lend, "substitute").await,
             rule: world.rule(1, false).await,
             denial: world.denied("nobody").await,

@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gevinst::{
     auth::{Role, authority::Asker},
     config::{Config, Limits, Secret},
@@ -90,6 +91,13 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// The run's issuer.
 pub static ISSUER: LazyLock<Issuer> = LazyLock::new(|| Issuer::open(&CLUSTER.folder).unwrap());
+
+/// The id (`jti`) of a token.
+pub fn token_id(token: &str) -> String {
+    let payload = token.split('.').nth(1).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
+}
 
 /// The settings that a test's server starts with.
 pub fn config() -> Config {
