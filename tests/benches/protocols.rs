@@ -48,6 +48,7 @@ async fn measure(urls: Urls) {
         database_url: Secret::new(&urls.runtime),
         database_connections: CONNECTIONS,
         issuers: vec![issuer.trusted()],
+        policies: None,
         max_deadline: Duration::from_secs(20),
         max_concurrent_calls: 256,
         limits: Limits::unlimited(),

@@ -9,7 +9,9 @@ mod portfolio;
 use std::{io::Write, sync::Arc, time::Duration};
 
 use gevinst::{
+    auth::authority::Asker,
     config::Secret,
+    ctx::Clock,
     db::{Db, postgres},
     ids::OrganisationId,
     projects::entity::find_one_in,
@@ -40,7 +42,8 @@ async fn measure(urls: Urls) {
         let scoped = scoped.clone();
         let two = rate(move |id| {
             let db = scoped.clone();
-            async move { find_one_in(organisation, id).one(&db.scoped(organisation)).await.unwrap().unwrap() }
+            let asker = Asker::everything_in(organisation, Clock::default().now());
+            async move { find_one_in(organisation, id).one(&db.scoped(asker)).await.unwrap().unwrap() }
         });
         let two = two.await;
         let unscoped = unscoped.clone();
@@ -48,7 +51,8 @@ async fn measure(urls: Urls) {
             let db = unscoped.clone();
             async move {
                 let tx = db.begin().await.unwrap();
-                let set = "SELECT set_config('app.organisation', $1, true)";
+                let set =
+                    "SELECT set_config('app.organisation', $1, true), set_config('app.scopes', '{' || $1 || '}', true)";
                 tx.query_one_raw(postgres(set, [organisation.to_string().into()])).await.unwrap();
                 let found = find_one_in(organisation, id).one(&tx).await.unwrap().unwrap();
                 tx.commit().await.unwrap();
