@@ -3,12 +3,13 @@ DROP POLICY visible ON projects;
 DROP POLICY visible ON gate_reviews;
 DROP POLICY visible ON benefits;
 DROP POLICY visible ON measurements;
-DROP TABLE refused_calls, policy_sets, token_denials, gate_votes, authority_rules, delegations, role_grants,
+DROP TRIGGER org_units_authority ON org_units;
+DROP TABLE refused_calls, authority_states, token_denials, gate_votes, authority_rules, delegations, role_grants,
     org_unit_placements;
 DROP TRIGGER org_units_moved ON org_units;
 DROP TRIGGER org_units_path ON org_units;
 DROP TRIGGER projects_scopes ON projects;
-DROP FUNCTION org_unit_moved(), project_scopes(), org_unit_path();
+DROP FUNCTION authority_changed(), org_unit_moved(), project_scopes(), org_unit_path();
 ALTER TABLE audit_entries DROP COLUMN actor_kind, DROP COLUMN acting_for, DROP COLUMN policy;
 ALTER TABLE gate_reviews
     DROP COLUMN amount_ore, DROP COLUMN risk_class, DROP COLUMN decided_for,

@@ -256,12 +256,25 @@ CREATE TABLE token_denials (
 CREATE INDEX token_denials_value ON token_denials (organisation_id, value, claim) WHERE lifted_at IS NULL;
 CREATE INDEX token_denials_denied ON token_denials (organisation_id, denied_at, id);
 
--- Which policies decide in an organisation: a replica with others says so in the audit log before its first decision.
-CREATE TABLE policy_sets (
-    organisation_id uuid        PRIMARY KEY REFERENCES organisations (id),
-    sha256          text        NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
-    since           timestamptz NOT NULL
+-- What can be kept in memory of who holds what: nothing that an older version says. Every change of a table that roles
+-- come from raises it, in its own transaction; every read and every command compares, in the statement that it makes
+-- anyway. And which policies decide: a replica with others says so in the audit log before its first decision.
+CREATE TABLE authority_states (
+    organisation_id uuid   PRIMARY KEY REFERENCES organisations (id),
+    version         bigint NOT NULL DEFAULT 1,
+    policies_sha256 text   CHECK (policies_sha256 ~ '^[0-9a-f]{64}$')
 );
+INSERT INTO authority_states (organisation_id) SELECT id FROM organisations;
+
+CREATE FUNCTION authority_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE authority_states SET version = version + 1
+        WHERE organisation_id = nullif(current_setting('app.organisation', true), '')::uuid;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'who holds what was changed outside an organisation' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$;
 
 -- Calls refused before an organisation was known: bad tokens, floods. Counted per second, reason and network, so that an
 -- attacker fills no disk; for the operator, not for a tenant, and not even readable for the service.
@@ -297,8 +310,18 @@ DO $$
 DECLARE
     t text;
 BEGIN
+    FOREACH t IN ARRAY ARRAY['org_units', 'role_grants', 'delegations', 'token_denials'] LOOP
+        EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION authority_changed()', t || '_authority', t);
+    END LOOP;
+END $$;
+
+DO $$
+DECLARE
+    t text;
+BEGIN
     FOREACH t IN ARRAY ARRAY['org_unit_placements', 'portfolios', 'role_grants', 'delegations', 'authority_rules',
-                             'gate_votes', 'token_denials', 'policy_sets'] LOOP
+                             'gate_votes', 'token_denials', 'authority_states'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY organisation ON %I USING '
@@ -330,5 +353,5 @@ CREATE POLICY visible ON measurements AS RESTRICTIVE FOR SELECT USING (
 
 GRANT SELECT, INSERT ON portfolios, gate_votes TO gevinst_app;
 GRANT SELECT, INSERT, UPDATE ON org_unit_placements, role_grants, delegations, authority_rules, token_denials,
-    policy_sets TO gevinst_app;
+    authority_states TO gevinst_app;
 GRANT INSERT ON refused_calls TO gevinst_app;

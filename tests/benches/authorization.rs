@@ -113,14 +113,7 @@ async fn measure(urls: Urls) {
     let project = with(ProjectId::new(Uuid::from_u128(1))).await;
     let held =
         Held { role: Role::PortfolioOffice, scope: organisation.uuid(), grantable: true, lent_by: None, until: None };
-    let authority = Authority {
-        organisation: organisation.uuid(),
-        subject: "bench".to_owned(),
-        kind: CallerKind::Person,
-        roles: vec![held],
-        denied: false,
-        policies: None,
-    };
+    let authority = Authority::holding(organisation, "bench", CallerKind::Person, vec![held]);
     let decide = async |_| {
         let resource = Resource::from(&project);
         let (action, authority) = (Action::ProjectRead, &authority);

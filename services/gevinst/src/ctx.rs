@@ -323,7 +323,8 @@ impl Ctx {
     {
         let organisation = self.organisation()?;
         let key = self.idempotency_key.as_deref().filter(|_| !self.validate_only);
-        let claim = key.map(|key| Claim { key, request_sha256: &self.request_sha256, now: self.now });
+        let actor = self.caller.subject();
+        let claim = key.map(|key| Claim { actor, key, request_sha256: &self.request_sha256, now: self.now });
         let (tx, authority, claimed) = self.begin(organisation, claim).await?;
         if authority.denied {
             return Err(Error::TokenRevoked);
@@ -347,9 +348,12 @@ impl Ctx {
 
     /// Begins a transaction. Where the organisation's log last named other policies than this process decides by, these
     /// are named before anything is decided.
-    async fn begin(&self, organisation: OrganisationId, claim: Option<Claim<'_>>) -> Result<(Tx, Authority, bool)> {
+    async fn begin(
+        &self,
+        organisation: OrganisationId,
+        claim: Option<Claim<'_>>,
+    ) -> Result<(Tx, Arc<Authority>, bool)> {
         let Begun { tx, authority, claimed } = self.app.db.begin(&self.asker()?, claim).await?;
-        let authority = Authority::read(&self.caller, organisation, &authority)?;
         let policies = self.app.policies.sha256();
         if !self.validate_only && authority.policies.as_deref() != Some(policies) {
             let id = self.app.ids.next(self.now);
@@ -458,7 +462,7 @@ pub struct Command {
     ctx: Ctx,
     action: Action,
     object: Object,
-    authority: Authority,
+    authority: Arc<Authority>,
     tx: Tx,
 }
 
@@ -540,10 +544,9 @@ impl Reading<'_> {
     }
 
     /// What the caller holds, once something was read.
-    pub fn authority(&self) -> Result<Authority> {
-        let answer = self.scoped.authority();
-        let answer = answer.ok_or_else(|| Error::Internal("a decision before anything was read".to_owned()))?;
-        Authority::read(&self.ctx.caller, self.organisation(), answer)
+    pub fn authority(&self) -> Result<Arc<Authority>> {
+        // The issuer knows an organisation that has not been founded here.
+        self.scoped.authority().cloned().ok_or_else(|| self.organisation().not_found())
     }
 
     /// The one that was read, if the caller may; or why not. What is not seen is not there (I25), but who has no role

@@ -5,8 +5,13 @@
 //! so that entities work on them, and both make a span of every statement. Row-level security stands underneath: what
 //! runs without an organisation sees nothing (I25).
 
-use std::{future::Future, sync::OnceLock, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use quick_cache::sync::Cache;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, Statement, TransactionTrait, Value,
@@ -16,7 +21,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     auth::{
-        Caller,
+        Authority, Caller,
         authority::{self, Asker},
     },
     config::Secret,
@@ -30,16 +35,23 @@ pub const IDEMPOTENCY_WINDOW: time::Duration = time::Duration::days(7);
 /// A connection that sat unused for this long is asked whether it still lives before it is used.
 const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
+/// How many callers' authority is kept at most.
+const MOST_KNOWN: usize = 10_000;
+
 /// The pool of connections, as the runtime role.
 #[derive(Clone)]
 pub struct Db {
     pool: DatabaseConnection,
     connections: u32,
+    /// What callers hold, as last read; good while its version is.
+    known: Arc<Cache<Asker, Arc<Authority>>>,
 }
 
 /// An idempotency key on its way into the command's transaction.
 pub(crate) struct Claim<'a> {
-    /// The key; two callers may use the same one.
+    /// Whose key it is: two callers may use the same one.
+    pub actor: &'a str,
+    /// The key.
     pub key: &'a str,
     /// SHA-256 of method and request.
     pub request_sha256: &'a [u8],
@@ -66,7 +78,8 @@ impl Db {
             .statement_timeout(statement_timeout)
             .set_application_name(name)
             .sqlx_logging(false);
-        Ok(Self { pool: Database::connect(options).await?, connections })
+        let known = Arc::new(Cache::new(MOST_KNOWN));
+        Ok(Self { pool: Database::connect(options).await?, connections, known })
     }
 
     /// Asks again when the connection turns out to be dead: a read, or the beginning of a transaction. A restarted
@@ -111,34 +124,67 @@ impl Db {
     pub(crate) async fn begin(&self, asker: &Asker, claim: Option<Claim<'_>>) -> Result<Begun> {
         let transaction = self.alive(|| traced(statement_span("BEGIN"), self.pool.begin())).await?;
         let tx = Tx { transaction };
-        let mut values: Vec<Value> = asker.values().into();
+        let mut values: Vec<Value> = vec![asker.organisation.to_string().into()];
         // Drop up to two keys that nobody can retry any more (so that the table stays as small as a week's commands), and
         // take this one (one that has expired is taken as if it were new).
         let (claiming, claimed) = match claim {
             None => ("", "true"),
             Some(claim) => {
-                values.extend([claim.key.into(), claim.request_sha256.into(), (claim.now - IDEMPOTENCY_WINDOW).into()]);
+                values.extend([
+                    claim.actor.into(),
+                    claim.key.into(),
+                    claim.request_sha256.into(),
+                    claim.now.into(),
+                    (claim.now - IDEMPOTENCY_WINDOW).into(),
+                ]);
                 let claiming = ", expired AS (DELETE FROM idempotency_records WHERE (organisation_id, actor, key) IN \
                         (SELECT r.organisation_id, r.actor, r.key FROM caller JOIN idempotency_records r \
-                             ON r.organisation_id = caller.id WHERE r.created_at < $10 AND (r.actor, r.key) <> ($2, $8) \
+                             ON r.organisation_id = caller.id WHERE r.created_at < $6 AND (r.actor, r.key) <> ($2, $3) \
                              ORDER BY r.created_at LIMIT 2 FOR UPDATE OF r SKIP LOCKED)), \
                     claimed AS (INSERT INTO idempotency_records (organisation_id, actor, key, request_sha256, created_at) \
-                        SELECT caller.id, $2, $8, $9, $7 FROM caller ON CONFLICT (organisation_id, actor, key) DO UPDATE \
+                        SELECT caller.id, $2, $3, $4, $5 FROM caller ON CONFLICT (organisation_id, actor, key) DO UPDATE \
                         SET request_sha256 = excluded.request_sha256, response = NULL, created_at = excluded.created_at \
-                        WHERE idempotency_records.created_at < $10 RETURNING 1)";
+                        WHERE idempotency_records.created_at < $6 RETURNING 1)";
                 (claiming, "EXISTS (SELECT FROM claimed)")
+            }
+        };
+        let known = self.known.get(asker);
+        let first = values.len() + 1;
+        let authority = match &known {
+            Some(known) => {
+                values.extend(asker.known_values(known));
+                authority::known(first)
+            }
+            None => {
+                values.extend(asker.values());
+                authority::whole(first)
             }
         };
         let sql = format!(
             "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id, \
                 set_config('app.scopes', '{{' || $1 || '}}', true)){claiming} \
-             SELECT held.authority::text, {claimed} FROM caller CROSS JOIN LATERAL \
-                (SELECT * FROM ({}) AS asked WHERE caller.id IS NOT NULL OFFSET 0) AS held",
-            authority::sql(1),
+             SELECT held.version, held.authority, {claimed} FROM caller CROSS JOIN LATERAL \
+                (SELECT * FROM ({authority}) AS asked WHERE caller.id IS NOT NULL OFFSET 0) AS held",
         );
-        let row = tx.query_one_raw(postgres(sql, values)).await?;
-        let row = row.ok_or_else(|| Error::Internal("a caller without authority".to_owned()))?;
-        Ok(Begun { authority: row.try_get_by_index(0)?, claimed: row.try_get_by_index(1)?, tx })
+        let row = tx.query_one_raw(postgres(sql, values)).await?.ok_or(Error::OrganisationUnknown)?;
+        let authority = match (known, row.try_get_by_index::<Option<String>>(1)?) {
+            (Some(known), _) if known.version == row.try_get_by_index::<i64>(0)? => known,
+            (None, Some(answer)) => self.learn(asker, &answer)?,
+            // Another version since: asked anew, in the same transaction.
+            _ => {
+                let whole = postgres(authority::whole(1), asker.values());
+                let row = tx.query_one_raw(whole).await?.ok_or(Error::OrganisationUnknown)?;
+                self.learn(asker, &row.try_get::<String>("", "authority")?)?
+            }
+        };
+        Ok(Begun { authority, claimed: row.try_get_by_index(2)?, tx })
+    }
+
+    /// Keeps what was read of a caller.
+    fn learn(&self, asker: &Asker, answer: &str) -> Result<Arc<Authority>> {
+        let authority = Arc::new(Authority::read(asker, answer)?);
+        self.known.insert(asker.clone(), authority.clone());
+        Ok(authority)
     }
 
     /// Keeps calls that were refused before an organisation was known: `refused_calls`, which the service can only add
@@ -193,8 +239,8 @@ pub fn postgres(sql: impl Into<String>, values: impl IntoIterator<Item = Value>)
 pub(crate) struct Begun {
     /// The transaction.
     pub tx: Tx,
-    /// What the caller holds, for `Authority::read`.
-    pub authority: String,
+    /// What the caller holds.
+    pub authority: Arc<Authority>,
     /// Whether the idempotency key, if there is one, is this command's.
     pub claimed: bool,
 }
@@ -203,7 +249,7 @@ pub(crate) struct Begun {
 pub struct Scoped<'a> {
     db: &'a Db,
     asker: Asker,
-    authority: OnceLock<String>,
+    authority: OnceLock<Arc<Authority>>,
 }
 
 impl Scoped<'_> {
@@ -212,9 +258,10 @@ impl Scoped<'_> {
         self.asker.organisation
     }
 
-    /// What the caller holds, as the first statement read it, for `Authority::read`; `None` before.
-    pub fn authority(&self) -> Option<&str> {
-        self.authority.get().map(String::as_str)
+    /// What the caller holds, as the first statement read or confirmed it; `None` before, and of an organisation that has
+    /// not been founded here.
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.authority.get()
     }
 
     /// Puts the question behind the settings that it needs, in one statement and so in one round trip.
@@ -224,37 +271,56 @@ impl Scoped<'_> {
     /// one before, so PostgreSQL can only evaluate it inside a nested loop below; OFFSET 0 keeps the planner from
     /// flattening any of it. Were it wrong, a setting would be empty and the answer with it: it fails closed. (Not for
     /// partitioned tables: those prune with stable functions before the first row.)
-    fn ask(&self, question: Statement) -> Statement {
+    fn ask(&self, question: Statement, known: Option<&Authority>) -> Statement {
         let mut values = question.values.map(|values| values.0).unwrap_or_default();
         let first = values.len() + 1;
-        values.extend(self.asker.values());
+        let authority = match known {
+            Some(known) => {
+                values.extend(self.asker.known_values(known));
+                authority::known(first)
+            }
+            None => {
+                values.extend(self.asker.values());
+                authority::whole(first)
+            }
+        };
         let sql = format!(
-            "SELECT answer.*, held.authority::text AS _authority FROM \
+            "SELECT answer.*, held.version AS _version, held.authority AS _authority FROM \
              (SELECT set_config('app.organisation', ${first}, true) AS organisation OFFSET 0) AS caller CROSS JOIN LATERAL \
-             (SELECT authority, set_config('app.scopes', scopes::text, true) AS scopes, \
-                set_config('app.subject', CASE WHEN authority ->> 'denied' = 'false' THEN ${subject} ELSE '' END, true) \
-                AS subject FROM ({authority}) AS asked WHERE caller.organisation <> '' OFFSET 0) AS held LEFT JOIN LATERAL \
+             (SELECT version, authority, set_config('app.scopes', scopes, true) AS scopes, \
+                set_config('app.subject', subject, true) AS subject FROM ({authority}) AS asked \
+                WHERE caller.organisation <> '' OFFSET 0) AS held LEFT JOIN LATERAL \
              (SELECT *, true AS _found FROM ({question}) AS asked WHERE held.scopes <> '' AND held.subject <> '' OFFSET 0) \
                 AS answer ON true",
-            subject = first + 1,
-            authority = authority::sql(first),
             question = question.sql,
         );
         postgres(sql, values)
     }
 
-    /// The rows that answer the question; what the caller holds comes with the first and is set aside.
-    fn answered(&self, rows: Vec<QueryResult>) -> Result<Vec<QueryResult>, DbErr> {
-        if let Some(row) = rows.first() {
-            self.authority.get_or_init(|| row.try_get("", "_authority").unwrap_or_default());
-        }
+    /// The rows that answer the question; `None` when what was known of the caller is of another version than now.
+    fn answered(
+        &self,
+        rows: Vec<QueryResult>,
+        known: Option<Arc<Authority>>,
+    ) -> Result<Option<Vec<QueryResult>>, DbErr> {
+        let Some(first) = rows.first() else { return Ok(Some(rows)) };
+        let authority = match known {
+            Some(known) if known.version == first.try_get::<i64>("", "_version")? => known,
+            Some(_) => return Ok(None),
+            None => {
+                let answer: String = first.try_get("", "_authority")?;
+                let learnt = self.db.learn(&self.asker, &answer);
+                learnt.map_err(|error| DbErr::Custom(error.cause()))?
+            }
+        };
+        self.authority.get_or_init(|| authority);
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             if row.try_get::<Option<bool>>("", "_found")?.is_some() {
                 found.push(row);
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 }
 
@@ -277,10 +343,18 @@ impl ConnectionTrait for Scoped<'_> {
     }
 
     async fn query_all_raw(&self, question: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let known = self.db.known.get(&self.asker);
         let span = statement_span(&question.sql);
-        let statement = self.ask(question);
-        let rows = self.db.alive(|| traced(span.clone(), self.db.pool.query_all_raw(statement.clone()))).await?;
-        self.answered(rows)
+        let ask = async |statement: Statement| {
+            self.db.alive(|| traced(span.clone(), self.db.pool.query_all_raw(statement.clone()))).await
+        };
+        let rows = ask(self.ask(question.clone(), known.as_deref())).await?;
+        if let Some(found) = self.answered(rows, known)? {
+            return Ok(found);
+        }
+        // Somebody's grant, unit or revocation has changed since: once more, with all that is held now.
+        let rows = ask(self.ask(question, None)).await?;
+        Ok(self.answered(rows, None)?.unwrap_or_default())
     }
 }
 

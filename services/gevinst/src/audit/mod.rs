@@ -121,9 +121,8 @@ pub async fn record_policies(
     before: Option<&str>,
     after: &str,
 ) -> Result<()> {
-    let sql = "WITH adopted AS (INSERT INTO policy_sets (organisation_id, sha256, since) VALUES ($2, $4, $3) \
-            ON CONFLICT (organisation_id) DO UPDATE SET sha256 = excluded.sha256, since = excluded.since \
-            WHERE policy_sets.sha256 <> excluded.sha256 RETURNING organisation_id) \
+    let sql = "WITH adopted AS (UPDATE authority_states SET policies_sha256 = $4, version = version + 1 \
+            WHERE organisation_id = $2 AND policies_sha256 IS DISTINCT FROM $4 RETURNING organisation_id) \
         INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, actor_kind, action, object_type, object_id, \
             outcome, changes, trace_id, request_id) \
         SELECT $1, organisation_id, $3, 'gevinst', 'SYSTEM', 'policy_set.adopt', 'organisation', organisation_id, 'DONE', \

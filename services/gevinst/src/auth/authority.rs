@@ -1,10 +1,15 @@
 //! What a caller holds in an organisation, at the moment of the decision: read in the statement that reads, or begins to
-//! change, what is decided about.
+//! change, what is decided about. What was read before is kept, with the organisation's version of who holds what, and
+//! counts while that same statement finds the same version: a revocation holds everywhere from its commit on, and a read
+//! pays for a look at one row.
 //!
 //! Roles come from four places: the token, the organisation's own grants, leading a unit (area-leader there), and
 //! delegations. A grant counts inside its period, in a unit that is there; a delegation while what it lends counts, and
 //! while its delegator is not revoked.
 
+use std::{collections::BTreeSet, sync::OnceLock};
+
+use cedar_policy::Entity;
 use sea_orm::Value;
 use serde::Deserialize;
 use time::{Date, OffsetDateTime};
@@ -14,20 +19,22 @@ use crate::{
     auth::{Caller, CallerKind, Role},
     error::{Error, Result},
     ids::OrganisationId,
+    wire::today,
 };
 
-/// Who asks, where and when: what [`sql`] is asked with.
-#[derive(Clone)]
+/// Who asks, where and on which day: what [`whole`] is asked with, and what an answer is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asker {
     /// The organisation asked in.
     pub organisation: OrganisationId,
     subject: String,
+    kind: CallerKind,
     token_id: Option<String>,
     roles: Vec<String>,
     /// For each role its unit's external id; empty where it covers the organisation.
     units: Vec<String>,
     grantable: Vec<bool>,
-    now: OffsetDateTime,
+    today: Date,
 }
 
 impl Asker {
@@ -37,22 +44,31 @@ impl Asker {
         Self {
             organisation,
             subject: caller.subject().to_owned(),
+            kind: caller.kind(),
             token_id: caller.token_id().map(str::to_owned),
             roles: roles.iter().map(|held| held.role.name().to_owned()).collect(),
             units: roles.iter().map(|held| held.unit.map(|unit| unit.to_string()).unwrap_or_default()).collect(),
             grantable: roles.iter().map(|held| held.grantable).collect(),
-            now,
+            today: today(now),
         }
     }
 
     /// Somebody who sees all of an organisation, for what asks below the service's own calls.
     pub fn everything_in(organisation: OrganisationId, now: OffsetDateTime) -> Self {
-        let (subject, roles) = ("reader".to_owned(), vec![Role::Reader.name().to_owned()]);
-        Self { organisation, subject, token_id: None, roles, units: vec![String::new()], grantable: vec![false], now }
+        Self {
+            organisation,
+            subject: "reader".to_owned(),
+            kind: CallerKind::Person,
+            token_id: None,
+            roles: vec![Role::Reader.name().to_owned()],
+            units: vec![String::new()],
+            grantable: vec![false],
+            today: today(now),
+        }
     }
 
-    /// The values of [`sql`]'s parameters, in their order.
-    pub fn values(&self) -> [Value; PARAMETERS] {
+    /// The values of [`whole`]'s parameters, in their order.
+    pub fn values(&self) -> [Value; WHOLE] {
         [
             self.organisation.to_string().into(),
             self.subject.as_str().into(),
@@ -60,55 +76,79 @@ impl Asker {
             self.roles.clone().into(),
             self.units.clone().into(),
             self.grantable.clone().into(),
-            self.now.into(),
+            self.today.into(),
         ]
+    }
+
+    /// The values of [`known`]'s parameters, in their order.
+    pub fn known_values(&self, known: &Authority) -> [Value; KNOWN] {
+        let subject = if known.denied { "" } else { &self.subject };
+        [self.organisation.to_string().into(), subject.into(), known.version.into(), known.scopes.as_str().into()]
     }
 }
 
-/// How many parameters [`sql`] takes.
-pub const PARAMETERS: usize = 7;
+/// How many parameters [`whole`] takes.
+pub const WHOLE: usize = 7;
 
-/// A query of one row: `authority`, as JSON for [`Authority::read`], and `scopes`, every place that a role covers; both
-/// empty for who is revoked. Its parameters are numbered from `first` on. Row-level security must know the organisation
-/// already: it is asked below `caller`, which has just set it.
-pub fn sql(first: usize) -> String {
-    let [organisation, subject, token, roles, units, grantable, now] =
+/// How many parameters [`known`] takes.
+pub const KNOWN: usize = 4;
+
+/// A query of one row for a caller whose authority is known as of a version: `version`, and `scopes` and `subject` to set
+/// while it is still that one; empty ones, with which nothing is seen, when it is not.
+pub fn known(first: usize) -> String {
+    let [organisation, subject, version, scopes]: [String; KNOWN] = std::array::from_fn(|n| format!("${}", first + n));
+    format!(
+        "SELECT s.version, NULL::text AS authority, \
+            CASE WHEN s.version = {version} THEN {scopes} ELSE '' END AS scopes, \
+            CASE WHEN s.version = {version} THEN {subject} ELSE '' END AS subject \
+         FROM authority_states s WHERE s.organisation_id = {organisation}::uuid"
+    )
+}
+
+/// The same for a caller of whom nothing is known: `authority` is JSON for [`Authority::read`]. Its parameters are
+/// numbered from `first` on. Row-level security must know the organisation already: it is asked below `caller`, which has
+/// just set it. Of an organisation that has not been founded here, there is no row.
+pub fn whole(first: usize) -> String {
+    let [organisation, subject, token, roles, units, grantable, today]: [String; WHOLE] =
         std::array::from_fn(|n| format!("${}", first + n));
     let organisation = format!("{organisation}::uuid");
-    let today = format!("({now}::timestamptz AT TIME ZONE 'Europe/Copenhagen')::date");
     let in_force = |row: &str| format!("{today} BETWEEN {row}.valid_from AND coalesce({row}.valid_until, 'infinity')");
-    let unit_there = "coalesce(u.valid_from, '-infinity') AND coalesce(u.valid_until, 'infinity')";
+    let unit_there =
+        format!("{today} BETWEEN coalesce(u.valid_from, '-infinity') AND coalesce(u.valid_until, 'infinity')");
     let in_unit_there = format!(
         "(g.scope_kind <> 'ORG_UNIT' OR EXISTS (SELECT FROM org_units u WHERE u.organisation_id = {organisation} \
-         AND u.id = g.scope_id AND {today} BETWEEN {unit_there}))"
+         AND u.id = g.scope_id AND {unit_there}))"
     );
     let (grant_in_force, loan_in_force) = (in_force("g"), in_force("d"));
     let token_roles =
         format!("unnest({roles}::text[], {units}::text[], {grantable}::boolean[]) AS t (role, unit, grantable)");
     format!(
-        "SELECT json_build_object('denied', denied, 'policies', policies, 'roles', CASE WHEN denied THEN '[]' ELSE roles END) \
-            AS authority, CASE WHEN denied THEN '{{}}' ELSE scopes END AS scopes \
-         FROM (SELECT EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = {organisation} \
-                AND n.lifted_at IS NULL AND (n.value, n.claim) IN (({subject}, 'SUBJECT'), ({token}, 'TOKEN_ID'))) AS denied, \
-            (SELECT p.sha256 FROM policy_sets p WHERE p.organisation_id = {organisation}) AS policies, \
+        "SELECT s.version, json_build_object('version', s.version, 'denied', denied, 'policies', s.policies_sha256, \
+                'roles', CASE WHEN denied THEN '[]' ELSE roles END)::text AS authority, \
+            CASE WHEN denied THEN '{{}}' ELSE scopes::text END AS scopes, \
+            CASE WHEN denied THEN '' ELSE {subject} END AS subject \
+         FROM authority_states s, LATERAL (SELECT EXISTS (SELECT FROM token_denials n \
+                WHERE n.organisation_id = {organisation} AND n.lifted_at IS NULL \
+                AND (n.value, n.claim) IN (({subject}, 'SUBJECT'), ({token}, 'TOKEN_ID'))) AS denied, \
             coalesce(json_agg(json_build_array(role, scope, grantable, lent_by, until)), '[]') AS roles, \
             coalesce(array_agg(DISTINCT scope), '{{}}') AS scopes \
          FROM (SELECT t.role, {organisation} AS scope, t.grantable, NULL::text AS lent_by, NULL::date AS until \
                 FROM {token_roles} WHERE t.unit = '' \
             UNION ALL SELECT t.role, u.id, t.grantable, NULL, u.valid_until FROM {token_roles} \
                 JOIN org_units u ON u.organisation_id = {organisation} AND u.fk_org_uuid = nullif(t.unit, '')::uuid \
-                WHERE {today} BETWEEN {unit_there} \
-            UNION ALL SELECT lower(replace(g.role, '_', '-')), g.scope_id, g.grantable, NULL, g.valid_until FROM role_grants g \
-                WHERE g.organisation_id = {organisation} AND g.subject = {subject} AND g.revoked_at IS NULL \
-                AND {grant_in_force} AND {in_unit_there} \
+                WHERE {unit_there} \
+            UNION ALL SELECT lower(replace(g.role, '_', '-')), g.scope_id, g.grantable, NULL, g.valid_until \
+                FROM role_grants g WHERE g.organisation_id = {organisation} AND g.subject = {subject} \
+                AND g.revoked_at IS NULL AND {grant_in_force} AND {in_unit_there} \
             UNION ALL SELECT 'area-leader', u.id, false, NULL, u.valid_until FROM org_units u \
-                WHERE u.organisation_id = {organisation} AND u.leader = {subject} AND {today} BETWEEN {unit_there} \
-            UNION ALL SELECT lower(replace(g.role, '_', '-')), g.scope_id, false, d.delegator, d.valid_until FROM delegations d \
-                JOIN role_grants g ON g.organisation_id = {organisation} AND g.id = d.role_grant_id \
+                WHERE u.organisation_id = {organisation} AND u.leader = {subject} AND {unit_there} \
+            UNION ALL SELECT lower(replace(g.role, '_', '-')), g.scope_id, false, d.delegator, d.valid_until \
+                FROM delegations d JOIN role_grants g ON g.organisation_id = {organisation} AND g.id = d.role_grant_id \
                 WHERE d.organisation_id = {organisation} AND d.delegate = {subject} AND d.approved_at IS NOT NULL \
                 AND d.ended_at IS NULL AND {loan_in_force} AND g.revoked_at IS NULL AND {grant_in_force} \
                 AND {in_unit_there} AND NOT EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = {organisation} \
-                AND n.lifted_at IS NULL AND n.value = d.delegator AND n.claim = 'SUBJECT')) AS held OFFSET 0) AS found"
+                AND n.lifted_at IS NULL AND n.value = d.delegator AND n.claim = 'SUBJECT')) AS held) AS found \
+         WHERE s.organisation_id = {organisation}"
     )
 }
 
@@ -142,18 +182,25 @@ pub struct Authority {
     pub denied: bool,
     /// The hash of the policies that the organisation's log last named.
     pub policies: Option<String>,
+    /// The version of who holds what, in the organisation, that this is of.
+    pub version: i64,
+    /// Every place that a role covers, as PostgreSQL writes an array.
+    pub scopes: String,
+    /// The caller as the policies see them, when they act for themselves; made at the first decision.
+    pub(super) principal: OnceLock<Entity>,
 }
 
 #[derive(Deserialize)]
 struct Answer {
+    version: i64,
     denied: bool,
     policies: Option<String>,
     roles: Vec<(String, Uuid, bool, Option<String>, Option<String>)>,
 }
 
 impl Authority {
-    /// Reads what [`sql`] answered.
-    pub fn read(caller: &Caller, organisation: OrganisationId, answer: &str) -> Result<Self> {
+    /// Reads what [`whole`] answered.
+    pub fn read(asker: &Asker, answer: &str) -> Result<Self> {
         let unreadable = |what: String| Error::Internal(format!("authority: {what}"));
         let answer: Answer = serde_json::from_str(answer).map_err(|error| unreadable(error.to_string()))?;
         let day = time::macros::format_description!("[year]-[month]-[day]");
@@ -169,14 +216,35 @@ impl Authority {
                 },
             })
         });
+        let roles: Vec<Held> = roles.collect::<Result<_>>()?;
+        let scopes: BTreeSet<String> = roles.iter().map(|held| held.scope.to_string()).collect();
+        let scopes: Vec<String> = scopes.into_iter().collect();
         Ok(Self {
-            organisation: organisation.uuid(),
-            subject: caller.subject().to_owned(),
-            kind: caller.kind(),
-            roles: roles.collect::<Result<_>>()?,
+            organisation: asker.organisation.uuid(),
+            subject: asker.subject.clone(),
+            kind: asker.kind,
+            roles,
             denied: answer.denied,
             policies: answer.policies,
+            version: answer.version,
+            scopes: format!("{{{}}}", scopes.join(",")),
+            principal: OnceLock::new(),
         })
+    }
+
+    /// Somebody who holds these roles, whoever says so: for what asks the policies below the service's own calls.
+    pub fn holding(organisation: OrganisationId, subject: &str, kind: CallerKind, roles: Vec<Held>) -> Self {
+        Self {
+            organisation: organisation.uuid(),
+            subject: subject.to_owned(),
+            kind,
+            roles,
+            denied: false,
+            policies: None,
+            version: 0,
+            scopes: String::new(),
+            principal: OnceLock::new(),
+        }
     }
 
     /// The roles that count in a call: the caller's own or, for somebody else, those that they lend.

@@ -64,7 +64,7 @@ impl Role {
 }
 
 /// Whether a human being or a program calls: in every audit entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum CallerKind {
     /// A human being.

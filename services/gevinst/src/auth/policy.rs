@@ -286,7 +286,17 @@ impl Types {
 
     /// The question in Cedar's terms.
     fn lay_out(&self, slice: &Slice, question: &Question<'_>) -> Result<(Request, Entities), String> {
-        let principal = self.principal(question)?;
+        let principal = match (question.acting_for, question.resource) {
+            // Of what may be granted, the grant's own period decides.
+            (Some(_), _) | (_, Resource::RoleGrant { .. }) => self.principal(question)?,
+            _ => match question.authority.principal.get() {
+                Some(principal) => principal.clone(),
+                None => {
+                    let principal = self.principal(question)?;
+                    question.authority.principal.get_or_init(|| principal).clone()
+                }
+            },
+        };
         let resource = self.resource(question.resource, &question.authority.organisation)?;
         let context = self.context(question)?;
         let request = Request::new(principal.uid(), slice.action.clone(), resource.uid(), context, None)

@@ -66,6 +66,7 @@ pub async fn found(
             outcome, changes, trace_id, request_id, actor_kind) \
             SELECT $6, id, $5, 'operator', 'organisation.found', 'organisation', id, 'DONE', \
             jsonb_build_object('name', jsonb_build_object('before', NULL, 'after', $2)), '', '', 'OPERATOR' FROM founded), \
+        state AS (INSERT INTO authority_states (organisation_id) SELECT id FROM founded), \
         matrix AS (INSERT INTO authority_rules (organisation_id, id, role, max_amount_ore, max_risk_class, tracks, outcomes, \
             second_required, valid_from, reason, set_by, set_at) \
             SELECT f.id, r.id, r.role, r.max_amount_ore, 'HIGH', ARRAY['START_SMALL', 'STANDARD', 'MANDATORY'], \
