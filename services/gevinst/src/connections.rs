@@ -203,6 +203,8 @@ impl Connections {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
+                        // After calls too: of a flood of resets, some may have been one.
+                        self.metrics.count_unserved("broken");
                         tracing::debug!(error, "a connection broke");
                     }
                     return;

@@ -338,7 +338,8 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// Gives a call its id, span and trace; counts it; completes its answer when it failed.
 async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().trim_start_matches('/');
+    // Two slashes are another path, and no method's.
+    let path = request.uri().path().strip_prefix('/').unwrap_or_default();
     // Whatever is not of the contract shares one name: names come from callers, and each costs memory.
     let method = if layers.methods.contains(path) { path.to_owned() } else { "other".to_owned() };
     let now = layers.app.clock.now();

@@ -177,7 +177,7 @@ impl Default for Metrics {
         let connections = Gauge::default();
         registry.register("connections", "Connections that are open", connections.clone());
         let unserved: Family<UnservedLabels, Counter> = Family::default();
-        registry.register("connections_unserved", "Connections that ended without a call", unserved.clone());
+        registry.register("connections_unserved", "Connections that ended without a call, or broke", unserved.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
