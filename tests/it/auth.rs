@@ -38,17 +38,17 @@ use tonic::Code;
 
 use crate::harness::{ISSUER as DEVELOPMENT, World, config, folder};
 
-const ISSUER: &str = "https://idp.example.invalid";
+pub const ISSUER: &str = "https://idp.example.invalid";
 
 /// A key of an issuer, and its public half.
-struct Key {
-    algorithm: Algorithm,
-    private: EncodingKey,
-    public: Jwk,
+pub struct Key {
+    pub algorithm: Algorithm,
+    pub private: EncodingKey,
+    pub public: Jwk,
 }
 
 impl Key {
-    fn new(algorithm: Algorithm, id: &str) -> Self {
+    pub fn new(algorithm: Algorithm, id: &str) -> Self {
         let private = match algorithm {
             Algorithm::RS256 => {
                 let der = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
@@ -70,7 +70,7 @@ impl Key {
         Self { algorithm, private, public }
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(self.algorithm);
         header.kid = self.public.common.key_id.clone();
         encode(&header, claims, &self.private).unwrap()
@@ -91,7 +91,7 @@ fn with_issuers(issuers: Vec<Issuer>) -> Config {
     settings
 }
 
-fn in_file(keys: &[&Key]) -> KeySource {
+pub fn in_file(keys: &[&Key]) -> KeySource {
     let path = folder("jwks").join("jwks.json");
     fs::write(&path, jwks(keys)).unwrap();
     KeySource::File(path)
@@ -102,7 +102,7 @@ fn trusting_file(keys: &[&Key]) -> Config {
 }
 
 /// Claims of a good token, with these changed; null takes one away.
-fn claims_of(world: &World, changes: Value) -> Value {
+pub fn claims_of(world: &World, changes: Value) -> Value {
     let now = world.clock.now().unix_timestamp();
     let mut claims = json!({
         "iss": ISSUER, "aud": "gevinst", "sub": "someone", "iat": now, "nbf": now - 5, "exp": now + 600,

@@ -34,12 +34,12 @@ pub fn methods() -> Vec<MethodDescriptor> {
     services.iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
-fn path(method: &MethodDescriptor) -> String {
+pub fn path(method: &MethodDescriptor) -> String {
     format!("/{}/{}", method.parent_service().full_name(), method.name())
 }
 
 /// A command changes something; the contract marks what does not.
-fn is_command(method: &MethodDescriptor) -> bool {
+pub fn is_command(method: &MethodDescriptor) -> bool {
     method.method_descriptor_proto().options.as_ref().is_none_or(|options| {
         options.idempotency_level() != prost_types::method_options::IdempotencyLevel::NoSideEffects
     })
@@ -173,7 +173,7 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     (request, role)
 }
 
-fn message(method: &MethodDescriptor, request: serde_json::Value) -> DynamicMessage {
+pub fn message(method: &MethodDescriptor, request: serde_json::Value) -> DynamicMessage {
     DynamicMessage::deserialize(method.input(), request).unwrap()
 }
 

@@ -1,32 +1,21 @@
 //! What one caller can take of the service: calls, time, memory, connections. Whoever takes too much is told so or cut
 //! off, and everybody else is served meanwhile.
 
-use std::{
-    convert::Infallible,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use futures_util::stream;
 use gevinst::{auth::Role, config::Config};
 use gevinst_proto::v1 as pb;
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt, StreamBody};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tonic::{
-    Code, Status,
-    body::Body,
-    transport::{Channel, Endpoint},
-};
-use tower::ServiceExt;
+use tonic::{Code, body::Body};
 
 use crate::harness::{
-    Person, World, config,
+    World, config,
     process::{PATIENCE, Serving, most_memory, until},
     raw::{self, END_HEADERS, END_STREAM, Http2, kind},
+    requests::{bomb, empty, grpc, http, reason, trickle},
 };
 
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -38,59 +27,8 @@ fn with_rates(per_address: u32, per_caller: u32) -> Config {
     config
 }
 
-fn channel(world: &World) -> Channel {
-    Endpoint::from_shared(format!("http://{}", world.address)).unwrap().connect_lazy()
-}
-
-/// A call over HTTP: status, headers, body.
-async fn http(
-    world: &World,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Vec<u8>,
-) -> (u16, HeaderMap, Vec<u8>) {
-    let mut request = reqwest::Client::new().request(method, format!("http://{}{path}", world.address)).body(body);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let answer = request.send().await.unwrap();
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    (status, headers, answer.bytes().await.unwrap().to_vec())
-}
-
 async fn get(world: &World, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
     http(world, Method::GET, path, headers, Vec::new()).await
-}
-
-/// A call over gRPC with a body of any kind: how it ended, and with which headers.
-async fn grpc(world: &World, path: &str, headers: &[(&str, &str)], body: Body) -> (Status, HeaderMap) {
-    let mut request = http::Request::post(format!("http://{}{path}", world.address))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let answer = channel(world).oneshot(request.body(body).unwrap()).await.unwrap();
-    let headers = answer.headers().clone();
-    let status = match Status::from_header_map(&headers) {
-        Some(status) => status,
-        None => {
-            let trailers = answer.into_body().collect().await.unwrap().trailers().cloned();
-            Status::from_header_map(&trailers.unwrap_or_default()).unwrap()
-        }
-    };
-    (status, headers)
-}
-
-/// One empty message.
-fn empty() -> Body {
-    Body::new(http_body_util::Full::new(Bytes::from_static(&[0; 5])))
-}
-
-fn reason(status: &Status) -> String {
-    use tonic_types::StatusExt;
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
 fn bearer(world: &World, name: &str) -> String {
@@ -269,16 +207,6 @@ async fn connections_that_ask_nothing_or_dawdle_are_ended() {
     world.office().call(organisation(&world)).await.unwrap();
 }
 
-/// A gRPC message that never ends, a byte at a time.
-fn trickle() -> Body {
-    let bytes = stream::unfold(0, |sent| async move {
-        let piece: &[u8] = if sent == 0 { &[0, 0, 0, 4, 0] } else { b"x" };
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Some((Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(piece))), sent + 1))
-    });
-    Body::new(StreamBody::new(bytes))
-}
-
 #[tokio::test]
 async fn body_that_trickles_in_ended_by_the_deadline() {
     let mut settings = config();
@@ -305,7 +233,7 @@ async fn body_that_trickles_in_ended_by_the_deadline() {
 
 /// Calls again and again while something else goes on; each must be served.
 async fn while_others_are_served(world: &World, attack: impl Future<Output = ()>) {
-    let office = Person::new(channel(world), Some(world.token("office", &[Role::PortfolioOffice])));
+    let office = world.office().over_grpc();
     let mut attack = std::pin::pin!(attack);
     let mut served = 0;
     loop {
@@ -402,16 +330,6 @@ async fn heads_without_end_and_too_large_ones_refused() {
     let more = most_memory(&process) - before;
     assert!(more < 32 << 20, "{more} more bytes of memory");
     world.office().call(organisation(&world)).await.unwrap();
-}
-
-/// 256 MiB of nothing, in a quarter of one.
-fn bomb() -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    let nothing = vec![b' '; 1 << 20];
-    for _ in 0..256 {
-        packer.write_all(&nothing).unwrap();
-    }
-    packer.finish().unwrap()
 }
 
 #[tokio::test]

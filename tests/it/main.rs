@@ -9,6 +9,7 @@ mod harness;
 
 mod access;
 mod architecture;
+mod attacks;
 mod audit;
 mod auth;
 mod benefits;

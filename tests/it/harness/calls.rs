@@ -147,14 +147,23 @@ pub struct Person {
     channel: Channel,
     metadata: MetadataMap,
     timeout: Option<Duration>,
-    /// Where it calls over HTTP, if it does.
-    http_at: Option<SocketAddr>,
+    /// Where it can call over HTTP.
+    address: Option<SocketAddr>,
+    client: reqwest::Client,
+    is_over_http: bool,
 }
 
 impl Person {
     /// Someone with this token, or without one.
     pub fn new(channel: Channel, token: Option<String>) -> Self {
-        let person = Self { channel, metadata: MetadataMap::new(), timeout: None, http_at: None };
+        let person = Self {
+            channel,
+            metadata: MetadataMap::new(),
+            timeout: None,
+            address: None,
+            client: http::CLIENT.clone(),
+            is_over_http: false,
+        };
         match token {
             Some(token) => person.with("authorization", &format!("Bearer {token}")),
             None => person,
@@ -180,20 +189,36 @@ impl Person {
 
     /// The same person, calling this address over HTTP where the run goes over HTTP.
     pub fn at(mut self, address: SocketAddr) -> Self {
-        let over_http = std::env::var("GEVINST_TEST_OVER").is_ok_and(|over| over == "http");
-        self.http_at = over_http.then_some(address);
+        self.is_over_http = std::env::var("GEVINST_TEST_OVER").is_ok_and(|over| over == "http");
+        self.address = Some(address);
+        self
+    }
+
+    /// The same person, calling over HTTP through this client.
+    pub fn through(mut self, client: reqwest::Client) -> Self {
+        self.client = client;
         self
     }
 
     /// The same person, over gRPC whatever the run goes over: for what only gRPC can say.
     pub fn over_grpc(mut self) -> Self {
-        self.http_at = None;
+        self.is_over_http = false;
         self
+    }
+
+    /// The same person, over HTTP whatever the run goes over: for what both must say.
+    pub fn over_http(mut self) -> Self {
+        self.is_over_http = true;
+        self
+    }
+
+    fn http_at(&self) -> Option<SocketAddr> {
+        self.address.filter(|_| self.is_over_http)
     }
 
     /// Calls.
     pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Response, Failure> {
-        if let Some(address) = self.http_at {
+        if let Some(address) = self.http_at() {
             let answer = self.send_http(address, R::PATH, &request.encode_to_vec()).await?;
             return Ok(R::Response::decode(&answer[..]).unwrap());
         }
@@ -202,14 +227,15 @@ impl Person {
 
     /// Calls a method by its path, with a message as bytes.
     pub async fn call_bytes(&self, path: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        if let Some(address) = self.http_at {
+        if let Some(address) = self.http_at() {
             return self.send_http(address, path, &request).await;
         }
         self.send(path, request, Bytes).await.map(tonic::Response::into_inner)
     }
 
     async fn send_http(&self, address: SocketAddr, path: &str, request: &[u8]) -> Result<Vec<u8>, Failure> {
-        Ok(http::call(address, path, request, &self.metadata.clone().into_headers(), self.timeout).await?)
+        Ok(http::call(&self.client, address, path, request, &self.metadata.clone().into_headers(), self.timeout)
+            .await?)
     }
 
     async fn send<C>(&self, path: &str, request: C::Encode, codec: C) -> Result<tonic::Response<C::Decode>, Failure>

@@ -1,7 +1,11 @@
 //! A call over HTTP, made from the contract alone, as a generated client would: the path's variables from the message,
 //! the rest as query or JSON body, and the answer read back into its message.
 
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use gevinst_proto::DESCRIPTOR_POOL;
 use http::{HeaderMap, Method};
@@ -11,12 +15,17 @@ use serde_json::Value as Json;
 use tonic::{Code, Status};
 
 /// Keeps no connection: each test has a runtime of its own, which connections do not survive.
-static CLIENT: LazyLock<reqwest::Client> =
-    LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
+pub static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| client(None));
+
+/// A client that calls from this address.
+pub fn client(from: Option<IpAddr>) -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).local_address(from).build().unwrap()
+}
 
 /// Calls the method of this gRPC path with an encoded message; gives the encoded answer, or the status that the JSON
 /// tells.
 pub async fn call(
+    client: &reqwest::Client,
     address: SocketAddr,
     path: &str,
     request: &[u8],
@@ -26,7 +35,7 @@ pub async fn call(
     let method = method(path);
     let message = DynamicMessage::decode(method.input(), request).unwrap();
     let (http_method, path, body) = lay_out(&method, &message);
-    let mut request = CLIENT.request(http_method, format!("http://{address}{path}")).headers(headers.clone());
+    let mut request = client.request(http_method, format!("http://{address}{path}")).headers(headers.clone());
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body);
     }
@@ -97,7 +106,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A status with its details, from JSON.
-fn read_status(json: &Json) -> Status {
+pub fn read_status(json: &Json) -> Status {
     let pool = prost_reflect::DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).unwrap();
     let details = json["details"].as_array().unwrap().iter().map(|detail| {
         let mut fields = detail.as_object().unwrap().clone();
@@ -113,7 +122,7 @@ fn read_status(json: &Json) -> Status {
 }
 
 /// What google/rpc/code.proto says.
-fn expected(code: Code) -> http::StatusCode {
+pub fn expected(code: Code) -> http::StatusCode {
     let number = match code {
         Code::InvalidArgument | Code::FailedPrecondition => 400,
         Code::Unauthenticated => 401,

@@ -1,14 +1,15 @@
 //! A cluster for the run, a server for each test, and people who call it.
 
-mod calls;
-mod http;
+pub mod calls;
+pub mod http;
 pub mod process;
 mod proxy;
 pub mod raw;
+pub mod requests;
 mod tools;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         LazyLock, Once,
@@ -33,6 +34,7 @@ use gevinst::{
 };
 use gevinst_proto::v1 as pb;
 use sea_orm::{Database, DatabaseConnection};
+use tokio::net::{TcpSocket, TcpStream};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
@@ -154,6 +156,9 @@ pub struct World {
     pub address: SocketAddr,
     /// Where probes and metrics are served.
     pub admin: SocketAddr,
+    /// Where people call from over HTTP, and how.
+    pub client: reqwest::Client,
+    from: Option<IpAddr>,
     channel: Channel,
     server: Option<Server>,
 }
@@ -183,6 +188,8 @@ impl World {
             clock,
             address: server.address,
             admin: server.admin_address,
+            client: http::CLIENT.clone(),
+            from: None,
             channel,
             server: Some(server),
         }
@@ -198,6 +205,8 @@ impl World {
             clock: self.clock.clone(),
             address: self.address,
             admin: self.admin,
+            client: self.client.clone(),
+            from: self.from,
             channel: self.channel.clone(),
             server: None,
         }
@@ -213,9 +222,41 @@ impl World {
             clock: Clock::default(),
             address: process.address,
             admin: process.admin,
+            client: http::CLIENT.clone(),
+            from: None,
             channel: Endpoint::from_shared(format!("http://{}", process.address)).unwrap().connect_lazy(),
             server: None,
         }
+    }
+
+    /// The same organisation behind the same server, whose people call from this address.
+    pub fn seen_from(&self, from: IpAddr) -> World {
+        let world = World {
+            organisation: self.organisation,
+            clock: self.clock.clone(),
+            address: self.address,
+            admin: self.admin,
+            client: http::client(Some(from)),
+            from: Some(from),
+            channel: self.channel.clone(),
+            server: None,
+        };
+        World { channel: world.new_channel(), ..world }
+    }
+
+    /// A channel that nobody else uses.
+    pub fn new_channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.local_address(self.from).connect_lazy()
+    }
+
+    /// A connection that speaks nothing yet.
+    pub async fn connect(&self) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::from((from, 0))).unwrap();
+        }
+        socket.connect(self.address).await.unwrap()
     }
 
     /// A person's token, for a client that is not ours.
@@ -225,18 +266,18 @@ impl World {
 
     /// A person with these roles here.
     pub fn person(&self, name: &str, roles: &[Role]) -> Person {
-        Person::new(self.channel.clone(), Some(self.token(name, roles))).at(self.address)
+        self.stranger(Some(self.token(name, roles)))
     }
 
     /// A program with these roles here, which acts for itself.
     pub fn service(&self, name: &str, roles: &[Role]) -> Person {
         let token = ISSUER.service_token(name, self.organisation, roles).unwrap();
-        Person::new(self.channel.clone(), Some(token)).at(self.address)
+        self.stranger(Some(token))
     }
 
     /// Someone with a token of the test's making, or without one.
     pub fn stranger(&self, token: Option<String>) -> Person {
-        Person::new(self.channel.clone(), token).at(self.address)
+        Person::new(self.channel.clone(), token).at(self.address).through(self.client.clone())
     }
 
     /// The portfolio office.

@@ -13,6 +13,7 @@ use super::process::PATIENCE;
 
 /// HTTP/2's kinds of frames, as far as they are sent or looked at here (RFC 9113, 6).
 pub mod kind {
+    pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
     pub const RST_STREAM: u8 = 3;
     pub const SETTINGS: u8 = 4;
@@ -160,7 +161,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http2<S> {
 /// Sends these bytes over a connection of their own, in pieces with this time between them, and gives all that comes
 /// back until the other end closes. Nobody has to wait for the last piece.
 pub async fn http1(address: SocketAddr, pieces: &[&[u8]], between: Duration) -> String {
-    let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
+    http1_over(TcpStream::connect(address).await.unwrap(), pieces, between).await
+}
+
+/// The same over an open stream.
+pub async fn http1_over(stream: TcpStream, pieces: &[&[u8]], between: Duration) -> String {
+    let (mut reader, mut writer) = stream.into_split();
     let sending = async {
         for (number, piece) in pieces.iter().enumerate() {
             if number > 0 {
