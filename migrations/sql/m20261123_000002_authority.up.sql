@@ -276,7 +276,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Calls refused before an organisation was known: bad tokens, floods. Counted per second, reason and network, so that an
+-- Refused calls that stand in no organisation's log: bad tokens, floods, malformed ones. Counted per second, reason and network, so that an
 -- attacker fills no disk; for the operator, not for a tenant, and not even readable for the service.
 CREATE TABLE refused_calls (
     id               uuid        PRIMARY KEY,

@@ -53,10 +53,10 @@ pub enum Trace {
     Nowhere(&'static str),
 }
 
-/// The request is wrong in itself, whoever sends it: nothing was there to be refused.
-pub const MALFORMED: Trace = Trace::Nowhere("malformed, whoever sends it");
-/// Somebody asked for what is not there, or for nothing.
-pub const FINDS_NOTHING: Trace = Trace::Nowhere("a read that finds nothing");
+/// The request is wrong in itself, whoever sends it.
+pub const MALFORMED: Trace = Trace::Door;
+/// Somebody asked a list for what is not there.
+pub const FINDS_NOTHING: Trace = Trace::Nowhere("an empty list");
 /// What was sent changes nothing.
 pub const HARMLESS: Trace = Trace::Nowhere("without effect");
 

@@ -220,6 +220,7 @@ async fn panic_in_a_command_internal_and_nothing_of_it_stays() {
         language: Language::Danish,
         method: "test".to_owned(),
         idempotency_key: None,
+        recorded: false.into(),
     };
     let message = pb::GetOrganisationRequest { organisation: world.id() };
     let app = Arc::new(App::new(db, world.clock.clone(), Policies::load(None).unwrap()));

@@ -8,7 +8,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -121,7 +121,7 @@ impl App {
 }
 
 /// What the layers know of a call before it is decoded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Call {
     /// The caller's `x-request-id`, or one made here.
     pub request_id: String,
@@ -133,6 +133,8 @@ pub struct Call {
     pub method: String,
     /// The caller's `idempotency-key`, as sent.
     pub idempotency_key: Option<Vec<u8>>,
+    /// Whether a refusal of it stands in an organisation's log.
+    pub recorded: AtomicBool,
 }
 
 /// A place among the calls that the service takes at once; given back when the last holder is gone.
@@ -386,7 +388,9 @@ impl Ctx {
         entry.refused = Some(refusal.reason_name());
         entry.policy = refusal.policy().unwrap_or_default();
         audit::record(&tx, &entry, None).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.call.recorded.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn entry(&self, action: Action, object: Object, changes: Changes) -> Entry<'_> {

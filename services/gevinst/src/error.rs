@@ -15,8 +15,6 @@ use sea_orm::{DbErr, RuntimeErr};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::ids::{Kind, Organisation};
-
 /// How much of what a caller sent is told back to them, in characters: details travel in a header.
 pub const ECHO: usize = 120;
 
@@ -225,21 +223,10 @@ impl Error {
         }
     }
 
-    /// Whether it comes before an organisation is known in whose log a refusal could stand; `audit::door` counts those.
-    fn is_at_the_door(&self) -> bool {
-        match self {
-            Self::TokenMissing
-            | Self::TokenInvalid
-            | Self::TokenExpired
-            | Self::TokenNotBound
-            | Self::RateLimited { .. }
-            | Self::Overloaded
-            | Self::MessageInvalid(_)
-            | Self::MethodUnknown
-            | Self::DeadlineExceeded => true,
-            Self::NotFound { kind, .. } => *kind == Organisation::TYPE,
-            _ => false,
-        }
+    /// Whether a call that ends so was refused for what the caller sent or is; not for a fault of ours, nor because others
+    /// were faster.
+    fn is_refused(&self) -> bool {
+        !matches!(self.code(), Code::Internal | Code::Unavailable | Code::Aborted)
     }
 
     /// The reason, without its prefix: `ETAG_STALE`.
@@ -493,8 +480,8 @@ pub struct Failed {
     pub reason: &'static str,
     /// Whether the service, and not the caller, has something to mend.
     pub ours: bool,
-    /// Whether it was refused before an organisation was known in whose log that stands.
-    pub at_the_door: bool,
+    /// Whether the call was refused, for what the caller sent or is.
+    pub refused: bool,
 }
 
 /// Completes a failed answer with details, language, request id and trace id, and logs what the caller is not told.
@@ -557,7 +544,7 @@ pub fn finish<B>(
     Some(Failed {
         code: code_name(error.code()),
         reason,
-        at_the_door: error.is_at_the_door(),
+        refused: error.is_refused(),
         ours: matches!(error.code(), Code::Internal | Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented),
     })
 }

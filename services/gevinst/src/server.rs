@@ -1,6 +1,14 @@
 //! The stack, read from top to bottom: what every call passes, in order, and what is served on which port.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -376,13 +384,15 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
     span.record("trace_id", &trace_id);
     let language = Language::from_headers(request.headers());
     let idempotency_key = request.headers().get("idempotency-key").map(|value| value.as_bytes().to_vec());
-    request.extensions_mut().insert(Arc::new(Call {
+    let call = Arc::new(Call {
         request_id: request_id.clone(),
         trace_id: trace_id.clone(),
         language,
         method: method.clone(),
         idempotency_key,
-    }));
+        recorded: AtomicBool::new(false),
+    });
+    request.extensions_mut().insert(call.clone());
 
     let address = request.extensions().get::<Peer>().map(|peer| peer.address);
     // Counted as cancelled, unless it gets to its end: a caller who hangs up drops all of this.
@@ -394,7 +404,8 @@ async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: 
     let ours = failed.as_ref().is_some_and(|failed| failed.ours) && !is_unmatched;
     record(&span, code, failed.as_ref().map(|failed| failed.reason), ours);
     counted.end(code);
-    if let Some(failed) = failed.filter(|failed| failed.at_the_door) {
+    // What stands in no organisation's log is counted at the door.
+    if let Some(failed) = failed.filter(|failed| failed.refused && !call.recorded.load(Ordering::Relaxed)) {
         layers.door.refused(failed.reason, &method, address, now, (&request_id, &trace_id));
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {

@@ -65,7 +65,6 @@ async fn granting(suite: &mut Suite) {
     let request = suite.there.grant_request("chief", Role::Finance);
     suite.refuses("in a foreign organisation", &finance, request, nowhere, Trace::Door).await;
     let request = world.grant_at("friend", Role::Finance, ScopeKind::Organisation, &suite.there.id());
-    suite.at_the_door("NOT_FOUND", "gevinst.v1.AccessService/GrantRole", 2);
     suite.refuses("at home, over a foreign organisation", &finance, request, nowhere, AUDITED).await;
 
     let auditor = world.person("sly-auditor", &[Role::Auditor, Role::Finance]);

@@ -6,7 +6,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::{Both, FINDS_NOTHING, HARMLESS, MALFORMED, Suite, Trace, answer, everything};
+use super::{Both, HARMLESS, MALFORMED, Suite, Trace, answer, everything};
 use crate::coverage::{Objects, is_command, message, methods, path, sample};
 
 /// The places in a sample where an object's id stands, as JSON pointers: where two organisations' samples differ.
@@ -44,7 +44,7 @@ pub async fn attack(suite: &mut Suite) {
             let mut request = ours.clone();
             *request.pointer_mut(place).unwrap() = theirs.pointer(place).unwrap().clone();
             let name = format!("{}{}", method.name(), place.replace('/', "."));
-            let trace = if is_command(&method) { Trace::Audit("") } else { FINDS_NOTHING };
+            let trace = if is_command(&method) { Trace::Audit("") } else { Trace::Door };
             let request = message(&method, request).encode_to_vec();
             suite.refuses_bytes(&name, &nosy, &path(&method), request, not_found, trace).await;
             tried += 1;

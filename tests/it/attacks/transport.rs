@@ -377,6 +377,7 @@ async fn malformed(suite: &mut Suite) {
     let got = grpc_frames(&world, &[("content-length", "5"), ("transfer-encoding", "chunked")], &[0; 5]).await;
     let cases = both((got, reset()), (of_http1(&answers), answer(400, "FIELD_INVALID")));
     suite.saw("length and chunks at once", cases, Trace::Nowhere("what is behind them is not read"));
+    suite.at_the_door("FIELD_INVALID", LIST, 1);
     for (name, got_grpc, got_http) in cases_of_both {
         // Reset is a stream alone, and its connection goes on.
         let broken = 1 + u64::from(got_grpc.1 == closed());
@@ -509,7 +510,8 @@ async fn paths(suite: &mut Suite) {
         let invalid = "FIELD_INVALID";
         let wanted =
             both((got, answer("INVALID_ARGUMENT", invalid)), (http1(&world, &request).await, answer(400, invalid)));
-        suite.saw(name, wanted, super::MALFORMED);
+        let get = get.trim_start_matches('/');
+        suite.saw(name, wanted, Trace::DoorAs(get, get));
     }
 }
 
@@ -558,7 +560,7 @@ async fn claims_without_a_token(suite: &mut Suite) {
             "a key that is no ASCII",
             &[known, key][..],
             ("INVALID_ARGUMENT", 400, "IDEMPOTENCY_KEY_INVALID"),
-            super::MALFORMED,
+            Trace::DoorAs(LIST, LIST),
         ),
     ];
     for (name, headers, (code, status, reason), trace) in cases {

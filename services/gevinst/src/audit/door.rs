@@ -1,5 +1,6 @@
-//! Calls refused at the door: before an organisation was known in whose log the refusal could stand. Bad tokens, floods,
-//! messages that cannot be read, and calls to organisations that the caller does not belong to.
+//! Calls refused at the door: whatever was refused and stands in no organisation's log. Bad tokens, floods, messages that
+//! cannot be read or break their rules, calls to organisations that the caller does not belong to, and reads of what is
+//! not there.
 //!
 //! They are counted for a second by reason, method and network, and then written to `refused_calls`: whoever floods the
 //! door fills no disk, and is seen all the same. While the database is away the counts are kept, in as many rows as the
