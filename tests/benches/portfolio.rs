@@ -1,16 +1,11 @@
-//! What the benches share: a cluster for the run, an organisation with 20,000 projects, callers that visit them all.
+//! What the benches share: a cluster for the run, an organisation with 20,000 projects.
 
-use std::{
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::mpsc, thread};
 
 use gevinst::{
     config::Secret,
     ctx::Clock,
     dev::postgres::Cluster,
-    ids::ProjectId,
     migrate,
     organisations::{self, Founding},
 };
@@ -19,14 +14,10 @@ use uuid::Uuid;
 
 /// How many projects there are.
 pub const PROJECTS: u128 = 20_000;
-/// How many call at once.
-pub const CALLERS: u128 = 16;
 /// How many connections the service has.
 pub const CONNECTIONS: u32 = 8;
 /// How many rounds count.
 pub const ROUNDS: usize = 9;
-/// How long a round is.
-pub const ROUND: Duration = Duration::from_secs(1);
 
 /// Where the run's PostgreSQL is.
 #[derive(Clone)]
@@ -83,7 +74,8 @@ pub async fn pool(url: &str) -> DatabaseConnection {
 
 async fn fill(db: &DatabaseConnection, organisation: Uuid) {
     let sql = format!(
-        "INSERT INTO org_units (organisation_id, id, name, is_operational_area, created_at, updated_at) \
+        "SELECT set_config('app.organisation', '{organisation}', true); \
+         INSERT INTO org_units (organisation_id, id, name, is_operational_area, created_at, updated_at) \
              VALUES ('{organisation}', '{0}', 'Enhed', true, now(), now()); \
          INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
              project_class, stage, status, created_at, updated_at) \
@@ -93,36 +85,6 @@ async fn fill(db: &DatabaseConnection, organisation: Uuid) {
         Uuid::from_u128(1)
     );
     db.execute_unprepared(&sql).await.unwrap();
-}
-
-/// Reads by all callers for a round; gives reads a second.
-pub async fn rate<F, Fut, T>(read: F) -> f64
-where
-    F: Fn(ProjectId) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = T> + Send,
-{
-    let began = Instant::now();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|caller| {
-            let read = read.clone();
-            tokio::spawn(async move {
-                let mut reads = 0_u64;
-                let mut next = caller;
-                while began.elapsed() < ROUND {
-                    // A stride that is prime to the count visits them all.
-                    next = (next + 7919) % PROJECTS;
-                    read(ProjectId::new(Uuid::from_u128(next + 1))).await;
-                    reads += 1;
-                }
-                reads
-            })
-        })
-        .collect();
-    let mut reads = 0;
-    for caller in callers {
-        reads += caller.await.unwrap();
-    }
-    reads as f64 / began.elapsed().as_secs_f64()
 }
 
 /// Median, least and most.

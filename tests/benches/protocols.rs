@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
+mod load;
 mod portfolio;
 
 use std::{
@@ -26,7 +27,8 @@ use gevinst::{
 use gevinst_proto::v1::{GetProjectRequest, project_service_client::ProjectServiceClient};
 use tonic::{Request, transport::Endpoint};
 
-use portfolio::{CALLERS, CONNECTIONS, ROUNDS, Urls, found, median, rate, with_cluster};
+use load::{CALLERS, rate};
+use portfolio::{CONNECTIONS, ROUNDS, Urls, found, median, with_cluster};
 
 /// The name of the service's threads.
 const THREADS: &str = "service";

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
+mod load;
 mod portfolio;
 
 use std::{io::Write, sync::Arc, time::Duration};
@@ -18,7 +19,8 @@ use gevinst::{
 };
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
-use portfolio::{CALLERS, CONNECTIONS, ROUNDS, Urls, found, median, pool, rate, with_cluster};
+use load::{CALLERS, rate};
+use portfolio::{CONNECTIONS, ROUNDS, Urls, found, median, pool, with_cluster};
 
 fn main() {
     with_cluster(measure);

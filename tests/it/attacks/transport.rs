@@ -321,7 +321,8 @@ async fn malformed(suite: &mut Suite) {
     );
     let get = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\nconnection: close\r\n");
     let smuggled = format!("DELETE {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-    let cases_of_both: [(&str, (Answer, Answer), (Answer, Answer)); 8] = [
+    type Pair = (Answer, Answer);
+    let cases_of_both: [(&str, Pair, Pair); 8] = [
         (
             "a line break in a header",
             (grpc_frames(&world, &[("x-a", "b\r\nx-admin: yes")], &[0; 5]).await, closed()),

@@ -190,12 +190,15 @@ pub struct Authority {
     pub(super) principal: OnceLock<Entity>,
 }
 
+/// Role, place, whether it may be granted on, whose it is, the last day.
+type HeldAnswer = (String, Uuid, bool, Option<String>, Option<String>);
+
 #[derive(Deserialize)]
 struct Answer {
     version: i64,
     denied: bool,
     policies: Option<String>,
-    roles: Vec<(String, Uuid, bool, Option<String>, Option<String>)>,
+    roles: Vec<HeldAnswer>,
 }
 
 impl Authority {

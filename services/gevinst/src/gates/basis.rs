@@ -27,12 +27,23 @@ pub struct Basis {
     pub sha256: String,
 }
 
+/// What is asked of the gate.
+pub struct Asked {
+    /// Which gate.
+    pub gate: &'static str,
+    /// Which time.
+    pub attempt: i32,
+    /// When.
+    pub at: OffsetDateTime,
+    /// What the decision is to release, in øre.
+    pub amount_ore: i64,
+    /// How risky it is to go on.
+    pub risk: RiskClass,
+}
+
 /// Freezes what is known. `version` of the document rises when its shape changes; stored ones stay as they are.
 pub fn freeze(
-    gate: &str,
-    attempt: i32,
-    at: OffsetDateTime,
-    (amount_ore, risk): (i64, RiskClass),
+    asked: &Asked,
     project: &Project,
     unit: &Unit,
     benefits: &[Measured],
@@ -41,12 +52,12 @@ pub fn freeze(
     let document = json!({
         "version": 2,
         "gate_model": {"name": MODEL.0, "version": MODEL.1},
-        "gate": gate,
-        "attempt": attempt,
-        "submit_time": rfc3339(at)?,
+        "gate": asked.gate,
+        "attempt": asked.attempt,
+        "submit_time": rfc3339(asked.at)?,
         // Who may decide depends on these, and on the track (I04).
-        "amount_ore": amount_ore.to_string(),
-        "risk_class": <&str>::from(risk),
+        "amount_ore": asked.amount_ore.to_string(),
+        "risk_class": <&str>::from(asked.risk),
         "project": {
             "id": project.id,
             "organisation": project.organisation_id,

@@ -61,16 +61,8 @@ pub async fn submit(ctx: Ctx, request: pb::SubmitGateReviewRequest) -> Result<pb
         let attempt = attempt(&decided, code);
         let unit = unit(&command, organisation, OrgUnitId::new(project.org_unit_id)).await?;
         let benefits = benefits::entity::measured_of(command.tx(), organisation, project_id).await?;
-        let basis = basis::freeze(
-            gate.code.into(),
-            attempt,
-            now,
-            (request.amount_ore, risk),
-            &project,
-            &unit,
-            &benefits,
-            &decided,
-        )?;
+        let asked = basis::Asked { gate: gate.code.into(), attempt, at: now, amount_ore: request.amount_ore, risk };
+        let basis = basis::freeze(&asked, &project, &unit, &benefits, &decided)?;
 
         let id: GateReviewId = command.ctx().new_id();
         let review = entity::ActiveModel {
