@@ -16,7 +16,10 @@ use ipnet::IpNet;
 use reqwest::Url;
 
 use crate::{
-    auth::issuers::{self, Issuer, KeySource},
+    auth::{
+        issuers::{self, Issuer, KeySource},
+        policy::Policies,
+    },
     tls,
 };
 
@@ -167,6 +170,11 @@ impl Config {
             config.otlp_endpoint.as_deref().is_none_or(|url| Url::parse(url).is_ok()),
             "GEVINST_OTLP_ENDPOINT must be a URL such as http://collector:4317",
         );
+        if let Some(policies) = &config.policies
+            && let Err(problem) = Policies::load(Some(policies))
+        {
+            reader.check(false, &format!("GEVINST_POLICY_FILE: {problem}"));
+        }
         reader.finish(config)
     }
 }
