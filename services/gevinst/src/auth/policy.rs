@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use aws_lc_rs::digest;
 use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    Policy, PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Policy, PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationError, ValidationMode, Validator,
 };
 use gevinst_proto::v1::ErrorReason;
 use strum::IntoEnumIterator;
@@ -107,7 +107,7 @@ impl Policies {
         let whole = PolicySet::from_policies(policies.iter().cloned()).map_err(|error| error.to_string())?;
         let valid = Validator::new(schema.clone()).validate(&whole, ValidationMode::Strict);
         if !valid.validation_passed() {
-            return Err(valid.validation_errors().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+            return Err(valid.validation_errors().map(said).collect::<Vec<_>>().join("; "));
         }
         let groups = schema.action_entities().map_err(|error| error.to_string())?;
         let by_action = Action::iter()
@@ -157,6 +157,12 @@ impl Policies {
     }
 }
 
+/// What is wrong with a policy, and with which: not every message of Cedar's names it.
+fn said(error: &ValidationError) -> String {
+    let (id, text) = (error.policy_id(), error.to_string());
+    if text.contains(&format!("`{id}`")) { text } else { format!("{id}: {text}") }
+}
+
 /// The policies of a file, in its order, each under the name that its `@id` gives it.
 fn named(text: &str) -> Result<Vec<Policy>, String> {
     let parsed: PolicySet = text.parse().map_err(|error| format!("{error}"))?;
@@ -194,12 +200,15 @@ fn only_restricts(added: &[Policy], shipped: &[Policy], schema: &Schema) -> Resu
         if shipped.iter().any(|shipped| shipped.id() == id) {
             return Err(format!("{id} is the @id of a shipped policy: choose another"));
         }
-        let of_writing = match policy.action_constraint() {
-            ActionConstraint::Any => false,
-            ActionConstraint::Eq(action) => writes(&action),
-            ActionConstraint::In(actions) => actions.iter().all(writes),
+        let named = match policy.action_constraint() {
+            ActionConstraint::Any => Vec::new(),
+            ActionConstraint::Eq(action) => vec![action],
+            ActionConstraint::In(actions) => actions,
         };
-        if !of_writing {
+        if let Some(unknown) = named.iter().find(|action| groups.get(action).is_none()) {
+            return Err(format!("{id} names {unknown}, which is no action"));
+        }
+        if named.is_empty() || !named.iter().all(writes) {
             return Err(format!("{id} is not limited to writing: name actions, or write action in Action::\"write\""));
         }
     }
