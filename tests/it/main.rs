@@ -30,3 +30,4 @@ mod proof;
 mod provider;
 mod telemetry;
 mod tls;
+mod visibility;
