@@ -21,6 +21,7 @@ mod docs;
 mod documents;
 mod errors;
 mod gates;
+mod grid;
 mod http;
 mod isolation;
 mod limits;
