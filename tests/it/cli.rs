@@ -60,11 +60,13 @@ fn owner_env(database: &str) -> Env {
     vec![("GEVINST_OWNER_DATABASE_URL", url(&CLUSTER.owner, database))]
 }
 
-async fn owner(database: &str) -> DatabaseConnection {
+/// A connection to a database of that name, as the schema's owner.
+pub async fn owner(database: &str) -> DatabaseConnection {
     migrate::connect(&Secret::new(url(&CLUSTER.owner, database))).await.unwrap()
 }
 
-async fn migrated() -> String {
+/// A database of the test's own with the schema in it: its name.
+pub async fn migrated() -> String {
     let database = database().await;
     assert!(run(&["migrate"], &owner_env(&database)).await.status.success());
     database
@@ -244,6 +246,26 @@ async fn serve_trusting_issuers_that_quarrel_refused_with_every_problem() {
         assert!(problems.contains(named), "{named}: {problems}");
     }
     assert_eq!(problems.lines().filter(|line| line.starts_with("  - ")).count(), 4, "{problems}");
+}
+
+#[tokio::test]
+async fn serve_with_policies_that_do_not_only_forbid_refused_with_why() {
+    let folder = folder("policies");
+    let file = folder.join("ours.cedar");
+    let mut env = serve_env_on(CLUSTER.runtime.clone());
+    env.push(("GEVINST_POLICY_FILE", file.display().to_string()));
+    for (policy, why) in [
+        (r#"@id("ours") permit (principal, action, resource);"#, "ours is a permit"),
+        (r#"@id("ours") forbid (principal, action in Action::"read", resource);"#, "ours is not limited to writing"),
+        ("forbid", "GEVINST_POLICY_FILE"),
+    ] {
+        fs::write(&file, policy).unwrap();
+        for command in ["serve", "config"] {
+            let said = refusal(&run(&[command], &env).await);
+            assert!(said.contains("GEVINST_POLICY_FILE") && said.contains(why), "{command}: {said}");
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod grid;
 mod http;
 mod isolation;
 mod limits;
+mod operator;
 mod organisations;
 mod projects;
 mod proof;

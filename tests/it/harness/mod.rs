@@ -212,6 +212,19 @@ impl World {
         }
     }
 
+    /// The same organisation behind another server, of these settings.
+    pub async fn behind_another(&self, config: Config) -> World {
+        let server = Server::start(&config, self.clock.clone()).await.unwrap();
+        World {
+            organisation: self.organisation,
+            clock: self.clock.clone(),
+            address: server.address,
+            admin: server.admin_address,
+            channel: Endpoint::from_shared(format!("http://{}", server.address)).unwrap().connect_lazy(),
+            server: Some(server),
+        }
+    }
+
     /// A fresh organisation behind a server in a process of its own.
     pub async fn behind(process: &Serving) -> World {
         let owner = owner().await;
