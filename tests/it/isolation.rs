@@ -19,19 +19,37 @@ const SHARED: [&str; 2] = [
 /// Tables whose rows the runtime role may never change or remove.
 const APPEND_ONLY: [&str; 4] = ["audit_entries", "gate_votes", "measurements", "refused_calls"];
 
+/// Tables whose rows belong to a project and are seen by everybody in the organisation, and why.
+const SEEN_BY_ALL: [(&str, &str); 0] = [];
+
 #[derive(FromQueryResult, Debug)]
 struct Table {
     name: String,
+    /// A view that asks as who asks it.
+    invoker: bool,
     protected: bool,
     policies: i64,
+    /// Policies that let rows through without asking for the organisation.
+    holes: i64,
+    of_project: bool,
+    filtered: bool,
     can_change: bool,
     can_remove: bool,
     can_truncate: bool,
 }
 
 async fn tables(db: &impl ConnectionTrait) -> Vec<Table> {
-    let sql = "SELECT c.relname::text AS name, c.relrowsecurity AND c.relforcerowsecurity AS protected, \
+    // Of a project is what points at projects, or at what does.
+    let sql = "WITH RECURSIVE of_project AS (SELECT 'projects'::regclass::oid AS id \
+            UNION SELECT k.conrelid FROM pg_constraint k JOIN of_project o ON k.confrelid = o.id WHERE k.contype = 'f') \
+        SELECT c.relname::text AS name, c.relrowsecurity AND c.relforcerowsecurity AS protected, \
+        c.relkind = 'v' AND coalesce(c.reloptions && ARRAY['security_invoker=true', 'security_invoker=on'], false) AS invoker, \
         (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND pg_get_expr(p.polqual, c.oid) LIKE '%app.organisation%') AS policies, \
+        (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive \
+            AND coalesce(pg_get_expr(p.polqual, c.oid), '') NOT LIKE '%app.organisation%') AS holes, \
+        c.oid IN (SELECT id FROM of_project) AS of_project, \
+        EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'visible' AND NOT p.polpermissive \
+            AND p.polcmd = 'r' AND p.polroles = '{0}' AND pg_get_expr(p.polqual, c.oid) LIKE '%app.scopes%') AS filtered, \
         has_any_column_privilege('gevinst_app', c.oid, 'UPDATE') AS can_change, \
         has_table_privilege('gevinst_app', c.oid, 'DELETE') AS can_remove, \
         has_table_privilege('gevinst_app', c.oid, 'TRUNCATE') AS can_truncate \
@@ -41,7 +59,11 @@ async fn tables(db: &impl ConnectionTrait) -> Vec<Table> {
 
 /// The names of the tables that a row of another organisation could be read from.
 async fn open_tables(db: &impl ConnectionTrait) -> Vec<String> {
-    let closed = |table: &Table| (table.protected && table.policies == 1) || SHARED.contains(&table.name.as_str());
+    let closed = |table: &Table| {
+        (table.protected && table.policies == 1 && table.holes == 0)
+            || table.invoker
+            || SHARED.contains(&table.name.as_str())
+    };
     tables(db).await.into_iter().filter(|table| !closed(table)).map(|table| table.name).collect()
 }
 
@@ -61,16 +83,75 @@ async fn count(db: &DatabaseConnection, organisation: Option<&str>, table: &str,
     row.try_get_by_index(0).unwrap()
 }
 
+/// The names of the tables that somebody could read a project's rows from who does not see the project.
+async fn unfiltered_tables(db: &impl ConnectionTrait) -> Vec<String> {
+    let excepted = |table: &Table| SEEN_BY_ALL.iter().any(|(name, _)| *name == table.name);
+    let unfiltered = |table: &Table| table.of_project && !table.filtered && !excepted(table);
+    tables(db).await.into_iter().filter(unfiltered).map(|table| table.name).collect()
+}
+
+/// Functions that run as their owner, whoever calls them.
+async fn owners_functions(db: &impl ConnectionTrait) -> Vec<String> {
+    let sql = "SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+        WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1";
+    let rows = db.query_all_raw(gevinst::db::postgres(sql, [])).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
 #[tokio::test]
-async fn every_table_has_its_policy_forced_and_a_new_one_without_is_found() {
-    let owner = owner().await;
-    assert_eq!(open_tables(&owner).await, Vec::<String>::new());
-    let tx = owner.begin().await.unwrap();
-    tx.execute_unprepared("CREATE TABLE forgotten (organisation_id uuid); CREATE VIEW peephole AS SELECT 1 AS one")
-        .await
-        .unwrap();
-    assert_eq!(open_tables(&tx).await, ["forgotten", "peephole"]);
-    tx.rollback().await.unwrap();
+async fn every_table_has_its_policies_and_no_way_round_them_and_a_new_one_without_is_found() {
+    let none = Vec::<String>::new();
+    let run = owner().await;
+    assert_eq!(open_tables(&run).await, none);
+    assert_eq!(unfiltered_tables(&run).await, none);
+    assert_eq!(owners_functions(&run).await, none);
+    let filtered = tables(&run).await.into_iter().filter(|table| table.filtered).map(|table| table.name);
+    assert_eq!(filtered.collect::<Vec<_>>(), ["benefits", "gate_reviews", "gate_votes", "measurements", "projects"]);
+
+    // In a database of its own: a foreign key to projects would hold up every other test.
+    let db = crate::cli::owner(&crate::cli::migrated().await).await;
+    let organisation = "organisation_id = nullif(current_setting('app.organisation', true), '')::uuid";
+    let visible = "organisation_id = ANY (nullif(current_setting('app.scopes', true), '')::uuid[])";
+    let table = |name: &str, points_at: &str, policies: &[&str]| {
+        let column = format!("{points_at}_id");
+        let policies: Vec<String> = policies.iter().map(|policy| format!("CREATE POLICY {policy};")).collect();
+        format!(
+            "CREATE TABLE {name} (organisation_id uuid, id uuid, {column} uuid, PRIMARY KEY (organisation_id, id), \
+                FOREIGN KEY (organisation_id, {column}) REFERENCES {points_at} (organisation_id, id)); \
+             ALTER TABLE {name} ENABLE ROW LEVEL SECURITY; ALTER TABLE {name} FORCE ROW LEVEL SECURITY; {}",
+            policies.join(" ")
+        )
+    };
+    let policy = |on: &str| format!("organisation ON {on} USING ({organisation})");
+    let planted = [
+        "CREATE TABLE forgotten (organisation_id uuid);".to_owned(),
+        "CREATE VIEW peephole AS SELECT * FROM projects;".to_owned(),
+        "CREATE VIEW window_pane WITH (security_invoker = true) AS SELECT * FROM projects;".to_owned(),
+        "CREATE MATERIALIZED VIEW photograph AS SELECT * FROM projects;".to_owned(),
+        table("holed", "portfolios", &[&policy("holed"), "hole ON holed USING (true)"]),
+        table("budgets", "projects", &[&policy("budgets")]),
+        // What belongs to what belongs to a project; a filter that lets through instead of holding back; one of
+        // another command than SELECT.
+        table("budget_lines", "budgets", &[&policy("budget_lines")]),
+        table("risks", "gate_reviews", &[&policy("risks"), &format!("visible ON risks FOR SELECT USING ({visible})")]),
+        table(
+            "notes",
+            "benefits",
+            &[&policy("notes"), &format!("visible ON notes AS RESTRICTIVE FOR UPDATE USING ({visible})")],
+        ),
+        table(
+            "good",
+            "benefits",
+            &[&policy("good"), &format!("visible ON good AS RESTRICTIVE FOR SELECT USING ({visible})")],
+        ),
+        "CREATE FUNCTION climb() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM projects';"
+            .to_owned(),
+    ];
+    db.execute_unprepared(&planted.join("\n")).await.unwrap();
+    assert_eq!(open_tables(&db).await, ["forgotten", "holed", "peephole", "photograph", "risks"]);
+    assert_eq!(unfiltered_tables(&db).await, ["budget_lines", "budgets", "notes", "risks"]);
+    assert_eq!(owners_functions(&db).await, ["climb"]);
+    db.close().await.unwrap();
 }
 
 #[tokio::test]
