@@ -329,13 +329,14 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         add("delegations", columns, values);
     }
     for (number, denial) in drawn.denials.iter().enumerate() {
-        let token = token_id(denial.who);
-        let (subject, token) =
-            if denial.by_token { (None, Some(token.as_str())) } else { (Some(PEOPLE[denial.who]), None) };
+        let (claim, value) = match denial.by_token {
+            true => ("TOKEN_ID", token_id(denial.who)),
+            false => ("SUBJECT", PEOPLE[denial.who].to_owned()),
+        };
         let (by, at) = if denial.lifted { ("'nogen'", "now()") } else { ("NULL", "NULL") };
         let id = id(Thing::Other, number);
-        let values = format!("'{id}', {}, {}, 'Fratrådt.', 'nogen', now(), {by}, {at}", null(subject), null(token));
-        add("token_denials", "subject, token_id, reason, denied_by, denied_at, lifted_by, lifted_at", values);
+        let values = format!("'{id}', '{claim}', '{value}', 'Fratrådt.', 'nogen', now(), {by}, {at}");
+        add("token_denials", "claim, value, reason, denied_by, denied_at, lifted_by, lifted_at", values);
     }
     sql
 }
