@@ -21,7 +21,7 @@ use self::{
 use crate::harness::process::tell;
 
 /// How many organisations a failure may take to become small.
-const SHRINKS: u32 = 200;
+const SHRINKS: u32 = 80;
 
 /// Two that ought to be equal.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, told: T, expected: T) -> Result<(), String> {
