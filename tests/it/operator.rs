@@ -8,6 +8,7 @@ use gevinst::{
         policy::{Policies, Question},
     },
     config::Config,
+    ids::OrganisationId,
 };
 use gevinst_proto::v1 as pb;
 use serde_json::{Value, json};
@@ -40,14 +41,7 @@ fn archiving_when(condition: &str) -> String {
 fn asked(policies: &Policies, action: Action) -> Result<String, (&'static str, Option<String>)> {
     let organisation = Uuid::from_u128(1);
     let held = Held { role: Role::PortfolioOffice, scope: organisation, grantable: false, lent_by: None, until: None };
-    let authority = Authority {
-        organisation,
-        subject: "office".to_owned(),
-        kind: CallerKind::Person,
-        roles: vec![held],
-        denied: false,
-        policies: None,
-    };
+    let authority = Authority::holding(OrganisationId::new(organisation), "office", CallerKind::Person, vec![held]);
     let resource =
         Resource::Project { organisation: &organisation, scopes: &[organisation], owner: "owner", manager: "manager" };
     let question = Question { authority: &authority, acting_for: None, action, resource: &resource, deciding: None };

@@ -9,6 +9,7 @@ use gevinst::{
         policy::{Deciding, Mandate, Policies, Question},
     },
     error::Result,
+    ids::OrganisationId,
 };
 use strum::IntoEnumIterator;
 use time::Date;
@@ -202,14 +203,8 @@ impl Case {
 
     /// Asks.
     pub fn ask(&self, cast: &Cast) -> Result<Allowed> {
-        let authority = Authority {
-            organisation: ORGANISATION,
-            subject: self.subject.to_owned(),
-            kind: self.kind,
-            roles: self.held.clone(),
-            denied: false,
-            policies: None,
-        };
+        let organisation = OrganisationId::new(ORGANISATION);
+        let authority = Authority::holding(organisation, self.subject, self.kind, self.held.clone());
         let organisation = &cast.organisation;
         let scopes = &[*organisation, ABOVE, UNIT, PORTFOLIO, PROJECT];
         let resource = match about(self.action) {

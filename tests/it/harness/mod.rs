@@ -220,6 +220,8 @@ impl World {
             clock: self.clock.clone(),
             address: server.address,
             admin: server.admin_address,
+            client: http::CLIENT.clone(),
+            from: None,
             channel: Endpoint::from_shared(format!("http://{}", server.address)).unwrap().connect_lazy(),
             server: Some(server),
         }
