@@ -29,7 +29,7 @@ use gevinst::{
     telemetry,
 };
 use gevinst_proto::v1::{GetProjectRequest, project_service_client::ProjectServiceClient};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryTrait, Statement};
 use tonic::{Request, transport::Endpoint};
 use uuid::Uuid;
 
@@ -59,12 +59,18 @@ where
 }
 
 /// The statement of a read as it was before there was authority: the organisation set, and the question asked.
-fn unasked(organisation: OrganisationId, id: ProjectId) -> sea_orm::Statement {
-    let sql = "SELECT answer.* FROM (SELECT set_config('app.organisation', $1, true) AS organisation, \
-        set_config('app.scopes', '{' || $1 || '}', true) AS scopes OFFSET 0) AS caller CROSS JOIN LATERAL \
-        (SELECT * FROM (SELECT * FROM projects WHERE organisation_id = $2 AND id = $3) AS asked \
-        WHERE caller.organisation <> '' AND caller.scopes <> '' OFFSET 0) AS answer";
-    postgres(sql, [organisation.to_string().into(), organisation.uuid().into(), id.uuid().into()])
+fn unasked(organisation: OrganisationId, id: ProjectId) -> Statement {
+    let question = find_one_in(organisation, id).build(DbBackend::Postgres);
+    let mut values = question.values.map(|values| values.0).unwrap_or_default();
+    values.push(organisation.to_string().into());
+    let sql = format!(
+        "SELECT answer.* FROM (SELECT set_config('app.organisation', ${0}, true) AS organisation, \
+            set_config('app.scopes', '{{' || ${0} || '}}', true) AS scopes OFFSET 0) AS caller CROSS JOIN LATERAL \
+            (SELECT * FROM ({1}) AS asked WHERE caller.organisation <> '' AND caller.scopes <> '' OFFSET 0) AS answer",
+        values.len(),
+        question.sql,
+    );
+    postgres(sql, values)
 }
 
 async fn measure(urls: Urls) {
@@ -103,14 +109,20 @@ async fn measure(urls: Urls) {
     let db = Db::connect(&Secret::new(&urls.runtime), "bench", 1, Duration::from_secs(10)).await.unwrap();
     let plain = pool(&urls.runtime).await;
     let asker = Asker::everything_in(organisation, Clock::default().now());
-    let with =
-        async |id: ProjectId| find_one_in(organisation, id).one(&db.scoped(asker.clone())).await.unwrap().unwrap();
-    let without = async |id: ProjectId| {
-        let row = plain.query_one_raw(unasked(organisation, id)).await.unwrap().unwrap();
-        <entity::Entity as EntityTrait>::Model::from_query_result(&row, "").unwrap()
+    // Known from the first read on, as in production.
+    let first = ProjectId::new(Uuid::from_u128(1));
+    let project = find_one_in(organisation, first).one(&db.scoped(asker.clone())).await.unwrap().unwrap();
+    // Both on one pool, and nothing else between.
+    let read = async |statement: Statement| {
+        let row = plain.query_one_raw(statement).await.unwrap().unwrap();
+        entity::Model::from_query_result(&row, "").unwrap()
+    };
+    let without = async |id: ProjectId| read(unasked(organisation, id)).await;
+    let with = async |id: ProjectId| {
+        let question = find_one_in(organisation, id).build(DbBackend::Postgres);
+        read(db.scoped(asker.clone()).statement(question)).await
     };
     let policies = Policies::load(None).unwrap();
-    let project = with(ProjectId::new(Uuid::from_u128(1))).await;
     let held =
         Held { role: Role::PortfolioOffice, scope: organisation.uuid(), grantable: true, lent_by: None, until: None };
     let authority = Authority::holding(organisation, "bench", CallerKind::Person, vec![held]);

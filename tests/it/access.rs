@@ -5,7 +5,7 @@ use gevinst::auth::Role;
 use gevinst_proto::v1::{self as pb, GateCode, GateOutcome, RevokedClaim, RiskClass, ScopeKind};
 use tonic::Code;
 
-use crate::harness::{Failure, Person, World};
+use crate::harness::{Failure, Person, World, config};
 
 fn refused(failure: &Failure, reason: &str) -> bool {
     failure.is(Code::PermissionDenied, reason)
@@ -449,6 +449,36 @@ async fn revoked_subject_and_token_refused_at_once_here_alone_and_until_lifted()
     let failure = world.stranger(Some(token)).call(get(&world, &project)).await.unwrap_err();
     assert!(failure.is(Code::Unauthenticated, "TOKEN_REVOKED"), "{failure:?}");
     world.stranger(Some(other)).call(get(&world, &project)).await.unwrap();
+}
+
+/// What each replica knows of a caller is good only while nothing has changed: no clock, no message between them.
+#[tokio::test]
+async fn change_through_one_replica_holds_at_once_on_the_other() {
+    let world = World::new().await;
+    let other = world.behind_another(config()).await;
+    let project = world.project().await;
+    let grant = world.granted("u1", Role::Reader).await;
+    for round in 0..10 {
+        bare(&world, "u1").call(get(&world, &project)).await.unwrap();
+        bare(&other, "u1").call(get(&other, &project)).await.unwrap();
+        let denial = world.denied("u1").await;
+        let failure = bare(&other, "u1").call(get(&other, &project)).await.unwrap_err();
+        assert!(failure.is(Code::Unauthenticated, "TOKEN_REVOKED"), "{round} {failure:?}");
+        let update = other.registration(&pb::OrgUnit { id: project.org_unit.clone(), ..Default::default() }, "t");
+        let failure = other.person("u1", &[Role::PortfolioOffice]).call(update).await.unwrap_err();
+        assert!(failure.is(Code::Unauthenticated, "TOKEN_REVOKED"), "{round} {failure:?}");
+        let lift = pb::LiftTokenDenialRequest {
+            organisation: world.id(),
+            token_denial: denial.id,
+            reason: "En fejl.".to_owned(),
+            validate_only: false,
+        };
+        other.office().call(lift).await.unwrap();
+    }
+    bare(&world, "u1").call(get(&world, &project)).await.unwrap();
+    other.person("granter", &[Role::Reader]).call(revocation(&other, &grant)).await.unwrap();
+    assert!(refused(&bare(&world, "u1").call(get(&world, &project)).await.unwrap_err(), "ROLE_MISSING"));
+    other.stop().await;
 }
 
 #[tokio::test]

@@ -196,6 +196,25 @@ async fn every_rpc_without_a_token_unauthenticated() {
     }
 }
 
+/// What is not seen is not there; and who may do nothing at all is told that, or that it is not there.
+#[tokio::test]
+async fn every_rpc_without_a_role_denied_and_recorded() {
+    let world = World::new().await;
+    let objects = Objects::in_(&world).await;
+    for method in methods().into_iter().filter(|method| method.name() != "ListOrganisations") {
+        let (request, _) = sample(method.name(), &objects);
+        let id = format!("{}-bare", method.name());
+        let nobody = world.person("nobody-at-all", &[]).with("x-request-id", &id);
+        let (code, reason) = code(&nobody, &method, &message(&method, request)).await;
+        let missing = (Code::PermissionDenied, "ROLE_MISSING");
+        let not_there = (Code::NotFound, "NOT_FOUND");
+        assert!([missing, not_there].contains(&(code, &reason)), "{}: {reason}", method.full_name());
+        let refusals = world.audited(&format!("request_id = \"{id}\"")).await;
+        assert_eq!(refusals.len(), 1, "{} left {refusals:?}", method.full_name());
+        assert_eq!(refusals[0].reason, reason);
+    }
+}
+
 #[tokio::test]
 async fn every_service_that_is_served_is_of_the_contract_or_listed_as_open() {
     let world = World::new().await;

@@ -8,15 +8,24 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use gevinst::{
     auth::Role,
     config::{Config, TlsConfig},
 };
 use gevinst_proto::v1 as pb;
+use jsonwebtoken::Algorithm;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use serde_json::json;
 use tokio::process::Command;
+use tonic::Code;
 use tonic::transport::{Certificate as Root, ClientTlsConfig, Endpoint, Identity};
 
+use crate::auth::{ISSUER, Key, claims_of, in_file};
 use crate::harness::{Person, World, config, folder, process::until, raw};
 
 /// Who issues certificates.
@@ -84,12 +93,17 @@ impl Files {
 
 /// A person who calls over gRPC, trusts this root, and perhaps shows a certificate.
 fn person(world: &World, root: &str, identity: Option<&Pair>) -> Person {
+    bearing(world, root, identity, world.token("office", &[Role::PortfolioOffice]))
+}
+
+/// The same with this token.
+fn bearing(world: &World, root: &str, identity: Option<&Pair>, token: String) -> Person {
     let mut tls = ClientTlsConfig::new().ca_certificate(Root::from_pem(root)).domain_name("localhost");
     if let Some(pair) = identity {
         tls = tls.identity(Identity::from_pem(&pair.certificate, &pair.key));
     }
     let endpoint = Endpoint::from_shared(format!("https://{}", world.address)).unwrap().tls_config(tls).unwrap();
-    Person::new(endpoint.connect_lazy(), Some(world.token("office", &[Role::PortfolioOffice])))
+    Person::new(endpoint.connect_lazy(), Some(token))
 }
 
 fn organisation(world: &World) -> pb::GetOrganisationRequest {
@@ -98,8 +112,13 @@ fn organisation(world: &World) -> pb::GetOrganisationRequest {
 
 /// What curl says to a GET: the head of the answer, its protocol and status last.
 async fn curl(world: &World, root: &str, flags: &[&str]) -> Output {
+    curl_bearing(world, root, flags, &world.token("office", &[Role::PortfolioOffice])).await
+}
+
+/// The same with this token.
+async fn curl_bearing(world: &World, root: &str, flags: &[&str], token: &str) -> Output {
     let url = format!("https://localhost:{}/v1/organisations/{}", world.address.port(), world.id());
-    let token = format!("authorization: Bearer {}", world.token("office", &[Role::PortfolioOffice]));
+    let token = format!("authorization: Bearer {token}");
     let mut curl = Command::new("curl");
     curl.args([
         "-sS",
@@ -168,6 +187,34 @@ async fn client_certificate_optional_and_verified_where_shown() {
     let [certificate, key] = shown(&unknown, "unknown");
     let refused = curl(&world, &root, &["--cert", &certificate, "--key", &key]).await;
     assert!(!refused.status.success(), "{refused:?}");
+    fs::remove_dir_all(files.0).unwrap();
+}
+
+/// RFC 8705: a token that names a certificate is its holder's alone.
+#[tokio::test]
+async fn token_bound_to_a_certificate_good_on_its_holders_connections_only() {
+    let (files, authority, clients) = (Files::new(), Authority::new("Root"), Authority::new("Clients"));
+    files.put(&authority.issue());
+    let key = Key::new(Algorithm::EdDSA, "k");
+    let issuer = gevinst::auth::issuers::Issuer::native(ISSUER.to_owned(), "gevinst".to_owned(), in_file(&[&key]));
+    let world = World::with(Config { issuers: vec![issuer], ..files.config(Some(&clients)) }).await;
+    let (holder, thief) = (clients.issue(), clients.issue());
+    let body: String = holder.certificate.lines().filter(|line| !line.starts_with("---")).collect();
+    let hash = digest(&SHA256, &STANDARD.decode(body).unwrap());
+    let token = key.sign(&claims_of(&world, json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode(hash)}})));
+
+    let root = authority.root();
+    bearing(&world, &root, Some(&holder), token.clone()).call(organisation(&world)).await.unwrap();
+    for identity in [Some(&thief), None] {
+        let stolen = bearing(&world, &root, identity, token.clone()).call(organisation(&world)).await.unwrap_err();
+        assert!(stolen.is(Code::Unauthenticated, "TOKEN_NOT_BOUND"), "{stolen:?}");
+    }
+    let root = files.write("root.crt", &root);
+    for (pair, status) in [(&holder, "200"), (&thief, "401")] {
+        let (certificate, key) = (files.write("c.crt", &pair.certificate), files.write("c.key", &pair.key));
+        let output = curl_bearing(&world, &root, &["--cert", &certificate, "--key", &key], &token).await;
+        assert!(String::from_utf8(output.stdout).unwrap().ends_with(status), "{status}");
+    }
     fs::remove_dir_all(files.0).unwrap();
 }
 

@@ -264,6 +264,11 @@ impl Scoped<'_> {
         self.authority.get()
     }
 
+    /// The statement that a question becomes for this caller, as far as they are known.
+    pub fn statement(&self, question: Statement) -> Statement {
+        self.ask(question, self.db.known.get(&self.asker).as_deref())
+    }
+
     /// Puts the question behind the settings that it needs, in one statement and so in one round trip.
     ///
     /// The order is no accident of planning: what the caller holds is asked below `caller`, which has set the
