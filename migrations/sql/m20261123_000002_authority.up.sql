@@ -191,6 +191,7 @@ CREATE TABLE authority_rules (
     set_at          timestamptz NOT NULL,
     ended_by        text,
     ended_at        timestamptz,
+    end_reason      text        NOT NULL DEFAULT '',
     PRIMARY KEY (organisation_id, id),
     CONSTRAINT authority_rules_period CHECK (valid_until >= valid_from),
     CONSTRAINT authority_rules_ended CHECK ((ended_at IS NULL) = (ended_by IS NULL))
@@ -250,6 +251,7 @@ CREATE TABLE token_denials (
     denied_at       timestamptz NOT NULL,
     lifted_by       text,
     lifted_at       timestamptz,
+    lift_reason     text        NOT NULL DEFAULT '',
     PRIMARY KEY (organisation_id, id),
     CONSTRAINT token_denials_lifted CHECK ((lifted_at IS NULL) = (lifted_by IS NULL))
 );
@@ -258,7 +260,8 @@ CREATE INDEX token_denials_denied ON token_denials (organisation_id, denied_at, 
 
 -- What can be kept in memory of who holds what: nothing that an older version says. Every change of a table that roles
 -- come from raises it, in its own transaction; every read and every command compares, in the statement that it makes
--- anyway. And which policies decide: a replica with others says so in the audit log before its first decision.
+-- anyway. And which policies decide: a replica with others says so in the audit log before the first
+-- change or refusal that rests on them.
 CREATE TABLE authority_states (
     organisation_id uuid   PRIMARY KEY REFERENCES organisations (id),
     version         bigint NOT NULL DEFAULT 1,
@@ -277,7 +280,8 @@ BEGIN
 END $$;
 
 -- Refused calls that stand in no organisation's log: bad tokens, floods, malformed ones. Counted per second, reason and network, so that an
--- attacker fills no disk; for the operator, not for a tenant, and not even readable for the service.
+-- attacker fills no disk; for the operator, not for an organisation, and not even
+-- readable for the service.
 CREATE TABLE refused_calls (
     id               uuid        PRIMARY KEY,
     occurred_at      timestamptz NOT NULL,

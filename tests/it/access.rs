@@ -38,7 +38,11 @@ fn get(world: &World, project: &pb::Project) -> pb::GetProjectRequest {
 }
 
 async fn permissions(person: &Person, world: &World, project: &pb::Project) -> Vec<(String, bool, String)> {
-    let request = pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id.clone() };
+    let request = pb::GetProjectPermissionsRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        ..Default::default()
+    };
     let permissions = person.call(request).await.unwrap().permissions;
     permissions.into_iter().map(|permission| (permission.action, permission.allowed, permission.reason)).collect()
 }
@@ -502,11 +506,25 @@ async fn permissions_say_what_may_be_done_and_why_not() {
     assert_eq!(is(&submitter, "gate.decide"), (false, "DECIDER_IS_SUBMITTER".to_owned()));
     assert_eq!(is(&submitter, "gate.withdraw"), yes);
     assert_eq!(is(&permissions(&world.steering(), &world, &project).await, "gate.decide"), yes);
-    let request = pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id.clone() };
+    // For somebody else: what they have lent.
+    world.delegated(&world.granted("member", Role::SteeringGroup).await, "substitute").await;
+    let request = pb::GetProjectPermissionsRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        acting_for: "member".to_owned(),
+    };
+    let substitute = bare(&world, "substitute");
+    let lent = substitute.call(request.clone()).await.unwrap().permissions;
+    assert!(lent.iter().any(|permission| permission.action == "gate.decide" && permission.allowed), "{lent:?}");
+    let own = permissions(&substitute, &world, &project).await;
+    assert_eq!(is(&own, "gate.decide"), missing);
+    assert!(refused(&world.manager().call(request.clone()).await.unwrap_err(), "NOT_A_DELEGATE"));
+    let request = pb::GetProjectPermissionsRequest { acting_for: String::new(), ..request };
     let answer = world.manager().with("accept-language", "da").call(request).await.unwrap();
     let archive = answer.permissions.iter().find(|permission| permission.action == "project.archive").unwrap();
     assert!(archive.message.starts_with("Du har ikke rollen"), "{archive:?}");
-    let request = pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id };
+    let request =
+        pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id, ..Default::default() };
     let failure = bare(&world, "nobody").call(request).await.unwrap_err();
     assert!(refused(&failure, "ROLE_MISSING"), "{failure:?}");
 }

@@ -270,7 +270,11 @@ impl Suite {
         let mut text = format!(
             "What is tried against the service, what it answers, and where the refusal is found. Observed by\n\
              tests/it/attacks.rs; written anew with GEVINST_TEST_UPDATE=1.\n\n\
-             {grpc} different cases over gRPC, {http} over HTTP; one that is tried in many places counts once.\n"
+             {grpc} different cases over gRPC, {http} over HTTP; one that is tried in many places counts once.\n\n\
+             Each line: the case, the answer over gRPC and over HTTP, the reason, and where it was recorded. \"closed\" and\n\
+             \"reset\" are connections and streams that end without an answer; \"-\" is a case that the other protocol cannot\n\
+             put. audit log: the organisation's, with the policy that forbade it, if one did. refused_calls: counted\n\
+             there (gevinst refused). connections_unserved: counted in the metric gevinst_connections_unserved_total.\n"
         );
         let width = |of: fn(&Row) -> &str| self.rows.iter().map(|(_, row)| of(row).chars().count()).max().unwrap_or(0);
         let (name, grpc, reason) = (width(|row| &row.name), width(|row| &row.grpc), width(|row| &row.reason));

@@ -4,13 +4,13 @@ use gevinst::auth::Role;
 use gevinst::{config::Secret, db::Db};
 use gevinst_proto::v1 as pb;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement, TransactionTrait};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::harness::{CLUSTER, Proxy, World, config, owner, runtime_role};
 
 /// Tables that hold no organisation's rows, and why.
 const SHARED: [&str; 2] = [
-    // Calls refused before an organisation was known: the service can only add to it, and read none of it.
+    // Refused calls that stand in no organisation's log: the service can only add to it, and read none of it.
     "refused_calls",
     // The migrator's own: which migrations have run.
     "seaql_migrations",
@@ -180,6 +180,25 @@ async fn role_that_policies_do_not_hold_recognised_by_membership_too() {
         admin.execute_unprepared(&format!("CREATE ROLE {role} LOGIN; GRANT {of} TO {role}")).await.unwrap();
         let url = CLUSTER.runtime.replace("gevinst_app@", &format!("{role}@"));
         assert!(problem(&url).await.is_some(), "{role} is a member of {of}");
+    }
+}
+
+/// What is kept in memory of who holds what is good while the organisation's version is: every table that it is read from
+/// must raise it.
+#[tokio::test]
+async fn every_table_that_roles_come_from_raises_the_version() {
+    let query = gevinst::auth::authority::whole(1);
+    let words: Vec<&str> = query.split([' ', '(', ')', ',']).filter(|word| !word.is_empty()).collect();
+    let owner = owner().await;
+    let named: BTreeSet<String> = tables(&owner).await.into_iter().map(|table| table.name).collect();
+    let read: BTreeSet<&str> = words.into_iter().filter(|word| named.contains(*word)).collect();
+    assert_eq!(read, BTreeSet::from(["authority_states", "delegations", "org_units", "role_grants", "token_denials"]));
+    for table in read.into_iter().filter(|table| *table != "authority_states") {
+        // Bits of tgtype: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
+        let sql = "SELECT count(*) FROM pg_trigger WHERE tgrelid = $1::regclass AND tgtype & 60 = 60 AND tgenabled = 'O' \
+            AND tgfoid = 'authority_changed'::regproc";
+        let row = owner.query_one_raw(gevinst::db::postgres(sql, [table.into()])).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "{table}");
     }
 }
 

@@ -180,7 +180,7 @@ impl Config {
 }
 
 impl fmt::Display for Config {
-    /// As they would be set, one a line, for administrators; what is secret is left out.
+    /// One a line, for administrators: issuers by name, policies by their hash; what is secret is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Whole, so that no setting is forgotten here.
         let Self {
@@ -223,7 +223,8 @@ impl fmt::Display for Config {
             }
         }
         if let Some(policies) = policies {
-            set("POLICY", &policies.split_whitespace().collect::<Vec<_>>().join(" "))?;
+            let sha256 = Policies::load(Some(policies)).map(|policies| policies.sha256().to_owned());
+            set("POLICY", &format!("(sha256 with the shipped ones: {})", sha256.unwrap_or_default()))?;
         }
         set("MAX_DEADLINE_MS", &max_deadline.as_millis())?;
         set("MAX_CONCURRENT_CALLS", max_concurrent_calls)?;
@@ -261,7 +262,7 @@ fn without_secrets(url: &str) -> String {
     if is_secret { "(secret)".to_owned() } else { url.to_string() }
 }
 
-/// Reads the settings of `gevinst migrate` and `gevinst organisation`: the database as the schema's owner.
+/// Reads the settings of `gevinst migrate`, `organisation`, `grant` and `refused`: the database as the schema's owner.
 pub fn owner_database_url(vars: impl IntoIterator<Item = (String, String)>) -> Result<Secret, Problems> {
     let mut reader = Reader::new(vars);
     let url = Secret(reader.required("OWNER_DATABASE_URL"));

@@ -481,11 +481,6 @@ impl Command {
         &self.tx
     }
 
-    /// What the caller holds.
-    pub fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
     /// Whether a role of the caller, one that counts in this call, covers one of these places.
     pub fn holds(&self, role: Role, scopes: &[Uuid]) -> bool {
         self.authority.holds(self.ctx.acting_for(), role, scopes)
@@ -596,20 +591,21 @@ impl Reading<'_> {
 
     /// Asks the policies, without consequences.
     pub fn ask(&self, authority: &Authority, action: Action, resource: &Resource<'_>) -> Result<Allowed> {
-        let question = Question { authority, acting_for: None, action, resource, deciding: None };
+        let acting_for = self.ctx.acting_for();
+        let question = Question { authority, acting_for, action, resource, deciding: None };
         self.ctx.app.policies.decide(&question)
     }
 
     /// The same of a decision at a gate (I04).
     pub fn ask_deciding(&self, authority: &Authority, resource: &Resource<'_>, deciding: &Deciding) -> Result<Allowed> {
-        let action = Action::GateDecide;
-        let question = Question { authority, acting_for: None, action, resource, deciding: Some(deciding) };
+        let (action, acting_for) = (Action::GateDecide, self.ctx.acting_for());
+        let question = Question { authority, acting_for, action, resource, deciding: Some(deciding) };
         self.ctx.app.policies.decide(&question)
     }
 
-    /// The time of the call.
-    pub fn now(&self) -> OffsetDateTime {
-        self.ctx.now
+    /// The call.
+    pub fn ctx(&self) -> &Ctx {
+        self.ctx
     }
 
     async fn refused(&self, refusal: Option<Error>) -> Result<()> {

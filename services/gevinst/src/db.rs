@@ -1,6 +1,7 @@
 //! The database, an organisation at a time.
 //!
-//! A read ([`Scoped`]) is one statement in one round trip that sets `app.organisation` and asks in the same breath. A
+//! A read ([`Scoped`]) is one statement in one round trip: it sets the organisation, reads or confirms what the caller
+//! holds, sets what they see, and asks; a second one only when who holds what has changed since. A
 //! write ([`Tx`]) exists only inside a command (`ctx.rs`), which alone can begin and commit. Both are `ConnectionTrait`s,
 //! so that entities work on them, and both make a span of every statement. Row-level security stands underneath: what
 //! runs without an organisation sees nothing (I25).
@@ -187,7 +188,7 @@ impl Db {
         Ok(authority)
     }
 
-    /// Keeps calls that were refused before an organisation was known: `refused_calls`, which the service can only add
+    /// Keeps counts of refused calls that stand in no organisation's log: `refused_calls`, which the service can only add
     /// to.
     pub async fn keep_refused(&self, statement: Statement) -> Result<(), DbErr> {
         self.alive(|| traced(statement_span(&statement.sql), self.pool.execute_raw(statement.clone()))).await.map(drop)

@@ -6,7 +6,8 @@
 //! A call passes `server` (the stack, layer by layer), becomes a [`ctx::Ctx`] (who, where, when), and is answered by its
 //! resource: `grpc.rs` decodes and encodes, `mod.rs` holds commands and queries, `rules.rs` the rules, `entity.rs` the
 //! rows. A command is one transaction with its audit entry. A query is one round trip (two to tell an empty list from a
-//! missing parent), held to one organisation twice.
+//! missing parent, or when roles have changed since the caller's last call), held to what the caller may see twice: by
+//! row-level security and by the policies (`auth/policies.cedar`).
 //!
 //! | Read once | What it decides |
 //! |---|---|
@@ -44,7 +45,8 @@
 //!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`];
 //!    `tests/it/architecture.rs`, `tests/it/coverage.rs`.
 //! 5. A lookup is scoped to the caller's organisation: finders take an [`ids::OrganisationId`]; row-level security holds
-//!    underneath: `tests/it/isolation.rs`.
+//!    underneath: `tests/it/isolation.rs`. What is listed is what can be read and what the policies allow:
+//!    `tests/it/visibility.rs`; what they never allow is proved: `tests/it/proof.rs`.
 //! 6. Time, ids and randomness come from [`ctx::Ctx`]: `.clippy.toml`.
 //! 7. Every RPC refuses the unauthenticated, every command leaves an audit entry, every RPC has its HTTP path:
 //!    `tests/it/coverage.rs`, over the descriptor set.

@@ -228,6 +228,7 @@ pub mod authority_rule {
         pub set_at: OffsetDateTime,
         pub ended_by: Option<String>,
         pub ended_at: Option<OffsetDateTime>,
+        pub end_reason: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -313,6 +314,7 @@ pub mod authority_rule {
                 set_time: Some(timestamp(self.set_at)),
                 ended_by: self.ended_by,
                 end_time: self.ended_at.map(timestamp),
+                end_reason: self.end_reason,
             })
         }
     }
@@ -347,6 +349,7 @@ pub mod token_denial {
         pub denied_at: OffsetDateTime,
         pub lifted_by: Option<String>,
         pub lifted_at: Option<OffsetDateTime>,
+        pub lift_reason: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -392,6 +395,7 @@ pub mod token_denial {
                 deny_time: Some(timestamp(self.denied_at)),
                 lifted_by: self.lifted_by,
                 lift_time: self.lifted_at.map(timestamp),
+                lift_reason: self.lift_reason,
             })
         }
     }

@@ -51,6 +51,7 @@ pub async fn set(ctx: Ctx, request: pb::SetAuthorityRuleRequest) -> Result<pb::S
             set_at: Set(command.ctx().now()),
             ended_by: Set(None),
             ended_at: Set(None),
+            end_reason: Set(String::new()),
         };
         let rule: Model = rule.insert(command.tx()).await?.try_into_model()?;
         let changes = Changes::default()
@@ -97,8 +98,10 @@ pub async fn end(ctx: Ctx, request: pb::EndAuthorityRuleRequest) -> Result<pb::E
         let mut rule = before.into_active_model();
         rule.ended_by = Set(Some(command.ctx().caller().subject().to_owned()));
         rule.ended_at = Set(Some(command.ctx().now()));
+        rule.end_reason = Set(request.reason);
         let rule: Model = rule.update(command.tx()).await?.try_into_model()?;
-        let changes = Changes::default().set("ended_by", rule.ended_by.as_deref()).set("reason", request.reason);
+        let changes =
+            Changes::default().set("ended_by", rule.ended_by.as_deref()).set("reason", rule.end_reason.as_str());
         let response = pb::EndAuthorityRuleResponse { authority_rule: Some(rule.into_proto()?) };
         Ok(command.done(allowed, changes, response))
     })

@@ -6,7 +6,7 @@ use gevinst_proto::v1 as pb;
 use crate::{
     auth::{Action, Resource},
     ctx::Ctx,
-    error::Result,
+    error::{Error, Result},
     gates,
     ids::ProjectId,
     projects,
@@ -22,14 +22,19 @@ const ON_PROJECT: [Action; 6] = [
     Action::BenefitCreate,
 ];
 
-/// What the caller may do, and why not. Two questions: the project with the caller's roles, its open review with the
-/// authority matrix.
+/// What the caller may do, and why not. Up to three questions: the project with the caller's roles, its open review, and
+/// the authority matrix.
 pub async fn get(ctx: Ctx, request: pb::GetProjectPermissionsRequest) -> Result<pb::GetProjectPermissionsResponse> {
     let id = ProjectId::parse(&request.project)?;
     let db = ctx.read(Action::ProjectRead)?;
     let found = projects::entity::find_one_in(db.organisation(), id).one(&db).await?;
     let project = db.found(found, id).await?;
     let authority = db.authority()?;
+    if let Some(other) = ctx.acting_for()
+        && authority.counting(ctx.acting_for()).next().is_none()
+    {
+        return Err(Error::NotADelegate { of: other.to_owned() });
+    }
     let resource = Resource::from(&project);
     let mut permissions: Vec<pb::Permission> =
         ON_PROJECT.into_iter().map(|action| permission(&ctx, action, db.ask(&authority, action, &resource))).collect();

@@ -32,6 +32,7 @@ pub async fn deny(ctx: Ctx, request: pb::DenyTokenRequest) -> Result<pb::DenyTok
             denied_at: Set(command.ctx().now()),
             lifted_by: Set(None),
             lifted_at: Set(None),
+            lift_reason: Set(String::new()),
         };
         let denial: Model = denial.insert(command.tx()).await?.try_into_model()?;
         let changes = Changes::default()
@@ -58,8 +59,10 @@ pub async fn lift(ctx: Ctx, request: pb::LiftTokenDenialRequest) -> Result<pb::L
         let mut denial = before.into_active_model();
         denial.lifted_by = Set(Some(command.ctx().caller().subject().to_owned()));
         denial.lifted_at = Set(Some(command.ctx().now()));
+        denial.lift_reason = Set(request.reason);
         let denial: Model = denial.update(command.tx()).await?.try_into_model()?;
-        let changes = Changes::default().set("lifted_by", denial.lifted_by.as_deref()).set("reason", request.reason);
+        let changes =
+            Changes::default().set("lifted_by", denial.lifted_by.as_deref()).set("reason", denial.lift_reason.as_str());
         let response = pb::LiftTokenDenialResponse { token_denial: Some(denial.into_proto()?) };
         Ok(command.done(allowed, changes, response))
     })

@@ -261,9 +261,9 @@ pub async fn may_go(
     project: &projects::entity::Model,
     review: &Model,
 ) -> Result<Allowed> {
-    let rules = authority_rule::in_force(db, db.organisation(), db.now()).await?;
+    let rules = authority_rule::in_force(db, db.organisation(), db.ctx().now()).await?;
     let mut deciding = deciding(project, review, Outcome::Go)?;
-    let rule = rules::mandate(&rules, |role| authority.holds(None, role, &project.scopes), &deciding);
+    let rule = rules::mandate(&rules, |role| authority.holds(db.ctx().acting_for(), role, &project.scopes), &deciding);
     deciding.mandate = rule.map(|(_, rule)| rule.mandate.clone());
     db.ask_deciding(authority, &placed(project, review), &deciding)
 }
