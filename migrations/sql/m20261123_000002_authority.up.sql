@@ -99,10 +99,15 @@ CREATE TRIGGER projects_scopes BEFORE INSERT OR UPDATE OF org_unit_id, portfolio
 -- A unit that moves takes with it the units below it and the projects in them. One statement moves units of one level
 -- only: an event that waits still carries the path from before the move of a unit above.
 CREATE FUNCTION org_unit_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    seen text := current_setting('app.scopes', true);
 BEGIN
+    -- All of the organisation's projects, whatever the one who moves sees of them.
+    PERFORM set_config('app.scopes', '{' || NEW.organisation_id || '}', true);
     UPDATE org_units SET path = NEW.path || id WHERE organisation_id = NEW.organisation_id AND parent_id = NEW.id;
     UPDATE projects SET scopes = array_remove(ARRAY[organisation_id, id, portfolio_id], NULL) || NEW.path
         WHERE organisation_id = NEW.organisation_id AND org_unit_id = NEW.id;
+    PERFORM set_config('app.scopes', coalesce(seen, ''), true);
     RETURN NULL;
 END $$;
 CREATE TRIGGER org_units_moved AFTER UPDATE ON org_units
@@ -211,11 +216,16 @@ ALTER TABLE gate_reviews
     -- What the decision is to release, and how risky it is: what nobody has assessed is not called safe.
     ADD COLUMN amount_ore   bigint NOT NULL DEFAULT 0 CHECK (amount_ore >= 0),
     ADD COLUMN risk_class   text   NOT NULL DEFAULT 'HIGH' CHECK (risk_class IN ('LOW', 'MEDIUM', 'HIGH')),
-    -- For whom the decider acted, under a delegation.
+    -- For whom the submitter and the decider acted, under a delegation.
+    ADD COLUMN submitted_for text,
     ADD COLUMN decided_for  text,
     DROP CONSTRAINT gate_reviews_outcome_check,
     ADD CONSTRAINT gate_reviews_outcome_check CHECK (outcome IN ('GO', 'HOLD', 'RECYCLE', 'KILL', 'ESCALATED')),
-    ADD CONSTRAINT gate_reviews_decided_for CHECK (decided_for IS NULL OR decided_for NOT IN (submitter, project_manager));
+    -- I03, whoever acts for whom.
+    ADD CONSTRAINT gate_reviews_three_people_lent CHECK (
+        (submitted_for IS NULL OR submitted_for <> project_manager)
+        AND (decider IS NULL OR submitted_for IS NULL OR decider <> submitted_for)
+        AND (decided_for IS NULL OR decided_for NOT IN (submitter, project_manager, coalesce(submitted_for, submitter))));
 
 -- Who has answered at a gate, for whom, and by which rule of the matrix; one answer a principal (I03: a delegate counts
 -- as the delegator, once).
@@ -259,22 +269,27 @@ CREATE INDEX token_denials_value ON token_denials (organisation_id, value, claim
 CREATE INDEX token_denials_denied ON token_denials (organisation_id, denied_at, id);
 
 -- What can be kept in memory of who holds what: nothing that an older version says. Every change of a table that roles
--- come from raises it, in its own transaction; every read and every command compares, in the statement that it makes
+-- come from changes it, in its own transaction; every read and every command compares, in the statement that it makes
 -- anyway. And which policies decide: a replica with others says so in the audit log before the first
 -- change or refusal that rests on them.
 CREATE TABLE authority_states (
     organisation_id uuid   PRIMARY KEY REFERENCES organisations (id),
-    version         bigint NOT NULL DEFAULT 1,
+    version         bigint NOT NULL DEFAULT (random() * 9007199254740991)::bigint,
     policies_sha256 text   CHECK (policies_sha256 ~ '^[0-9a-f]{64}$')
 );
 INSERT INTO authority_states (organisation_id) SELECT id FROM organisations;
 
+-- For the organisations of the rows, whoever changes them. Not by one: a version that a failover or a restore has taken
+-- back never comes again for something else.
 CREATE FUNCTION authority_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE authority_states SET version = version + 1
-        WHERE organisation_id = nullif(current_setting('app.organisation', true), '')::uuid;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'who holds what was changed outside an organisation' USING ERRCODE = 'restrict_violation';
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        UPDATE authority_states SET version = (random() * 9007199254740991)::bigint
+            WHERE organisation_id IN (SELECT organisation_id FROM before);
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        UPDATE authority_states SET version = (random() * 9007199254740991)::bigint
+            WHERE organisation_id IN (SELECT organisation_id FROM after);
     END IF;
     RETURN NULL;
 END $$;
@@ -307,7 +322,8 @@ ALTER TABLE projects FORCE ROW LEVEL SECURITY;
 
 CREATE TRIGGER gate_votes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON gate_votes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER refused_calls_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON refused_calls
+-- The owner may drop what is old; the service can only add.
+CREATE TRIGGER refused_calls_unchanged BEFORE UPDATE ON refused_calls
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 DO $$
@@ -315,8 +331,14 @@ DECLARE
     t text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['org_units', 'role_grants', 'delegations', 'token_denials'] LOOP
-        EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION authority_changed()', t || '_authority', t);
+        EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %I REFERENCING NEW TABLE AS after '
+            'FOR EACH STATEMENT EXECUTE FUNCTION authority_changed()', t || '_authority_insert', t);
+        EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS before NEW TABLE AS after '
+            'FOR EACH STATEMENT EXECUTE FUNCTION authority_changed()', t || '_authority_update', t);
+        EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %I REFERENCING OLD TABLE AS before '
+            'FOR EACH STATEMENT EXECUTE FUNCTION authority_changed()', t || '_authority_delete', t);
+        EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', t || '_no_truncate', t);
     END LOOP;
 END $$;
 

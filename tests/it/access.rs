@@ -250,6 +250,116 @@ async fn delegate_acts_for_the_delegator_both_are_recorded_and_it_counts_once_i0
     assert_eq!(world.office().call(get).await.unwrap().gate_review.unwrap(), decided);
 }
 
+/// I03: what is submitted for somebody is theirs, and they do not decide it, nor does anybody for them.
+#[tokio::test]
+async fn submission_for_somebody_is_theirs_i03() {
+    let world = World::new().await;
+    let office = world.granted("p", Role::PortfolioOffice).await;
+    let seat = world.granted("p", Role::SteeringGroup).await;
+    world.delegated(&office, "d").await;
+    world.delegated(&seat, "e").await;
+    let request = pb::SubmitGateReviewRequest {
+        acting_for: "p".to_owned(),
+        ..world.submission(&world.project().await, GateCode::G1)
+    };
+    let review = bare(&world, "d").call(request).await.unwrap().gate_review.unwrap();
+    assert_eq!((review.submitter.as_str(), review.submitted_for()), ("d", "p"));
+    let decision = world.decision(&review, GateOutcome::Go);
+    let failure = bare(&world, "p").call(decision.clone()).await.unwrap_err();
+    assert!(refused(&failure, "DECIDER_IS_SUBMITTER"), "{failure:?}");
+    let lent = pb::DecideGateReviewRequest { acting_for: "p".to_owned(), ..decision.clone() };
+    let failure = bare(&world, "e").call(lent).await.unwrap_err();
+    assert!(refused(&failure, "DECIDER_IS_SUBMITTER"), "{failure:?}");
+    world.steering().call(decision).await.unwrap();
+}
+
+/// I03: one voice each, given or lent, in whatever order; and an answer whose giver may not answer any more counts no
+/// more.
+#[tokio::test]
+async fn second_answer_of_one_voice_refused_and_of_a_new_manager_not_counted_i03() {
+    let world = World::new().await;
+    assert!(world.rule(5_000_000_000, true).await.second_required);
+    let (p, d) = (world.granted("p", Role::SteeringGroup).await, world.granted("d", Role::SteeringGroup).await);
+    world.delegated(&p, "d").await;
+    world.delegated(&d, "d2").await;
+    let submit = async || {
+        let request = pb::SubmitGateReviewRequest {
+            amount_ore: 2_000_000_000,
+            ..world.submission(&world.project().await, GateCode::G1)
+        };
+        world.office().call(request).await.unwrap().gate_review.unwrap()
+    };
+    let decide = async |review: &pb::GateReview, who: &str, acting_for: &str| {
+        let request = pb::DecideGateReviewRequest {
+            acting_for: acting_for.to_owned(),
+            ..world.decision(review, GateOutcome::Go)
+        };
+        let answer = bare(&world, who).call(request).await;
+        answer.map(|answer| answer.gate_review.unwrap().state()).map_err(|failure| failure.reason)
+    };
+    for [first, second] in [[("d", "p"), ("d2", "d")], [("d2", "d"), ("d", "p")], [("d", ""), ("d2", "d")]] {
+        let review = submit().await;
+        assert_eq!(decide(&review, first.0, first.1).await, Ok(pb::GateReviewState::Submitted));
+        assert_eq!(decide(&review, second.0, second.1).await, Err("ALREADY_VOTED".to_owned()), "{first:?} {second:?}");
+    }
+    // Who has answered becomes the manager: their answer counts no more, and another is awaited.
+    let review = submit().await;
+    decide(&review, "d", "").await.unwrap();
+    let get = pb::GetProjectRequest { organisation: world.id(), project: review.project.clone() };
+    let project = world.office().call(get).await.unwrap().project.unwrap();
+    let update = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id,
+        changes: Some(pb::ProjectChanges { project_manager: Some("d".to_owned()), ..Default::default() }),
+        etag: project.etag,
+        ..Default::default()
+    };
+    world.office().call(update).await.unwrap();
+    assert_eq!(decide(&review, "p", "").await, Ok(pb::GateReviewState::Submitted), "one that counts");
+    // Nor does that of somebody whose access has been revoked since.
+    let third = world.granted("third", Role::SteeringGroup).await;
+    world.denied("p").await;
+    assert_eq!(decide(&review, &third.subject, "").await, Ok(pb::GateReviewState::Submitted), "one that counts");
+    world.granted("fourth", Role::SteeringGroup).await;
+    assert_eq!(decide(&review, "fourth", "").await, Ok(pb::GateReviewState::Decided));
+}
+
+/// I04: where a project lies says who decides, and its track by which rule.
+#[tokio::test]
+async fn project_moved_only_by_who_may_put_it_there_and_not_under_review() {
+    let world = World::new().await;
+    let (project, elsewhere) = (world.project().await, world.unit("Et andet sted").await);
+    let portfolio = world.portfolio("Velfærd").await;
+    let change = |project: &pb::Project, changes: pb::ProjectChanges| pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(changes),
+        etag: project.etag.clone(),
+        ..Default::default()
+    };
+    let away = pb::ProjectChanges { org_unit: Some(elsewhere.id.clone()), ..Default::default() };
+    let into = pb::ProjectChanges { portfolio: Some(portfolio.id.clone()), ..Default::default() };
+    let faster = pb::ProjectChanges { track: Some(pb::Track::Standard.into()), ..Default::default() };
+    // The manager keeps the project, and no place to put it.
+    let manager = bare(&world, "manager");
+    for changes in [away.clone(), into.clone()] {
+        let failure = manager.call(change(&project, changes)).await.unwrap_err();
+        assert!(refused(&failure, "ROLE_MISSING"), "{failure:?}");
+    }
+    let leader = bare(&world, "leader");
+    let unit = pb::OrgUnit { id: project.org_unit.clone(), ..Default::default() };
+    let register = pb::RegisterProjectRequest {
+        portfolio: Some(portfolio.id.clone()),
+        ..world.registration(&unit, "I en andens portefølje")
+    };
+    assert!(refused(&leader.call(register).await.unwrap_err(), "ROLE_MISSING"));
+    world.submitted(&project, GateCode::G1).await;
+    for changes in [away, into, faster] {
+        let failure = world.office().call(change(&project, changes)).await.unwrap_err();
+        assert!(failure.is(Code::FailedPrecondition, "REVIEW_ALREADY_OPEN"), "{failure:?}");
+    }
+}
+
 #[tokio::test]
 async fn delegation_counts_only_when_approved_by_a_third_and_until_it_ends() {
     let world = World::new().await;

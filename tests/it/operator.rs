@@ -137,7 +137,11 @@ async fn archiving_forbidden_by_the_operator_refused_and_the_entry_names_the_pol
     assert_eq!((entry.outcome(), entry.reason.as_str()), (pb::AuditOutcome::Refused, "POLICY_FORBIDS"));
     assert_eq!((entry.action.as_str(), entry.object.as_deref()), ("project.archive", Some(project.id.as_str())));
     // Only that; and a user interface is told before it shows the button.
-    let ask = pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id.clone() };
+    let ask = pb::GetProjectPermissionsRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        ..Default::default()
+    };
     let permissions = world.office().call(ask).await.unwrap().permissions;
     let of = |action: &str| permissions.iter().find(|permission| permission.action == action).unwrap();
     assert!(of("project.update").allowed && !of("project.archive").allowed, "{permissions:?}");

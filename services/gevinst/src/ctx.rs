@@ -334,7 +334,7 @@ impl Ctx {
         if let (false, Some(key)) = (claimed, key) {
             return Ok((object, self.earlier_answer(&tx, key).await?));
         }
-        let done = run(Command { ctx: self.clone(), action, object, authority, tx }).await?;
+        let done = run(Command { ctx: self.clone(), action, object, authority: authority.clone(), tx }).await?;
         if self.validate_only {
             return Ok((object, done.response));
         }
@@ -343,7 +343,13 @@ impl Ctx {
         let mut entry = self.entry(action, object, done.changes);
         entry.policy = done.allowed.policy();
         Span::current().record("audit.policy", entry.policy);
-        audit::record(&done.tx, &entry, answer).await?;
+        // Waiting for others' locks takes time: what was revoked meanwhile counts. Own changes change the version too.
+        if !audit::record_as_of(&done.tx, &entry, answer.clone(), authority.version).await? {
+            if !self.app.db.still_holds(&done.tx, &self.asker()?, &authority).await? {
+                return Err(Error::Conflict(DbErr::Custom("the caller's roles have changed meanwhile".to_owned())));
+            }
+            audit::record(&done.tx, &entry, answer).await?;
+        }
         done.tx.commit().await?;
         Ok((object, done.response))
     }
@@ -355,11 +361,11 @@ impl Ctx {
         organisation: OrganisationId,
         claim: Option<Claim<'_>>,
     ) -> Result<(Tx, Arc<Authority>, bool)> {
-        let Begun { tx, authority, claimed } = self.app.db.begin(&self.asker()?, claim).await?;
+        let Begun { tx, authority, policies: named, claimed } = self.app.db.begin(&self.asker()?, claim).await?;
         let policies = self.app.policies.sha256();
-        if !self.validate_only && authority.policies.as_deref() != Some(policies) {
+        if !self.validate_only && named.as_deref() != Some(policies) {
             let id = self.app.ids.next(self.now);
-            audit::record_policies(&tx, id, organisation, self.now, authority.policies.as_deref(), policies).await?;
+            audit::record_policies(&tx, id, organisation, self.now, named.as_deref(), policies).await?;
         }
         Ok((tx, authority, claimed))
     }
@@ -488,22 +494,27 @@ impl Command {
 
     /// Whether the caller may do this command to that.
     pub fn authorize<'r>(&self, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
-        self.decide(&resource.into(), None)
+        self.decide(self.action, &resource.into(), None)
+    }
+
+    /// Whether the caller might also have done something else to something else, which this command comes down to.
+    pub fn authorize_also<'r>(&self, action: Action, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
+        self.decide(action, &resource.into(), None)
     }
 
     /// The same of a decision at a gate (I04).
     pub fn authorize_deciding(&self, resource: &Resource<'_>, deciding: &Deciding) -> Result<Allowed> {
-        self.decide(resource, Some(deciding))
+        self.decide(self.action, resource, Some(deciding))
     }
 
-    fn decide(&self, resource: &Resource<'_>, deciding: Option<&Deciding>) -> Result<Allowed> {
+    fn decide(&self, action: Action, resource: &Resource<'_>, deciding: Option<&Deciding>) -> Result<Allowed> {
         let (authority, acting_for) = (&self.authority, self.ctx.acting_for());
         if let Some(other) = acting_for
             && authority.counting(acting_for).next().is_none()
         {
             return Err(Error::NotADelegate { of: other.to_owned() });
         }
-        let question = Question { authority, acting_for, action: self.action, resource, deciding };
+        let question = Question { authority, acting_for, action, resource, deciding };
         let decide = |question: &Question<'_>| self.ctx.app.policies.decide(question);
         let refusal = match decide(&question) {
             Ok(allowed) => return Ok(allowed),

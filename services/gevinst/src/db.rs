@@ -164,7 +164,7 @@ impl Db {
         let sql = format!(
             "WITH caller AS MATERIALIZED (SELECT set_config('app.organisation', $1, true)::uuid AS id, \
                 set_config('app.scopes', '{{' || $1 || '}}', true)){claiming} \
-             SELECT held.version, held.authority, {claimed} FROM caller CROSS JOIN LATERAL \
+             SELECT held.version, held.authority, {claimed}, held.policies FROM caller CROSS JOIN LATERAL \
                 (SELECT * FROM ({authority}) AS asked WHERE caller.id IS NOT NULL OFFSET 0) AS held",
         );
         let row = tx.query_one_raw(postgres(sql, values)).await?.ok_or(Error::OrganisationUnknown)?;
@@ -178,7 +178,17 @@ impl Db {
                 self.learn(asker, &row.try_get::<String>("", "authority")?)?
             }
         };
-        Ok(Begun { authority, claimed: row.try_get_by_index(2)?, tx })
+        let (claimed, policies) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+        Ok(Begun { authority, claimed, policies, tx })
+    }
+
+    /// Whether a caller still holds what they held when the command began: asked anew where the version has changed, in
+    /// this transaction or another.
+    pub(crate) async fn still_holds(&self, tx: &Tx, asker: &Asker, then: &Authority) -> Result<bool> {
+        let row = tx.query_one_raw(postgres(authority::whole(1), asker.values())).await?;
+        let now = row.ok_or(Error::OrganisationUnknown)?.try_get::<String>("", "authority")?;
+        let now = Authority::read(asker, &now)?;
+        Ok((now.denied, &now.roles) == (then.denied, &then.roles))
     }
 
     /// Keeps what was read of a caller.
@@ -242,6 +252,8 @@ pub(crate) struct Begun {
     pub tx: Tx,
     /// What the caller holds.
     pub authority: Arc<Authority>,
+    /// The hash of the policies that the organisation's log last named.
+    pub policies: Option<String>,
     /// Whether the idempotency key, if there is one, is this command's.
     pub claimed: bool,
 }

@@ -455,7 +455,7 @@ async fn limit_address(request: Request, next: Next) -> Response {
 
 /// Refuses a caller who has used up their calls. The open services know none.
 async fn limit_caller(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
-    let counted = request.extensions().get::<Arc<Caller>>().map(|caller| layers.rates.count_caller(caller.subject()));
+    let counted = request.extensions().get::<Arc<Caller>>().map(|caller| layers.rates.count_caller(&caller.account()));
     match counted {
         Some(Err(retry_after)) => error::response(Error::RateLimited { retry_after }),
         _ => next.run(request).await,

@@ -85,6 +85,8 @@ pub struct Cast {
     /// Who managed the project when its review was submitted.
     pub manager_then: &'static str,
     pub submitter: &'static str,
+    /// Whom the submitter acted for.
+    pub submitted_for: &'static str,
     pub benefit_owner: &'static str,
     pub grantee: &'static str,
     pub granter: &'static str,
@@ -102,6 +104,7 @@ impl Default for Cast {
             manager: "manager",
             manager_then: "manager-then",
             submitter: "submitter",
+            submitted_for: "submitter",
             benefit_owner: "benefit-owner",
             grantee: "grantee",
             granter: "granter",
@@ -215,6 +218,7 @@ impl Case {
                 organisation,
                 scopes,
                 submitter: cast.submitter,
+                submitted_for: cast.submitted_for,
                 manager: cast.manager_then,
                 manager_now: cast.manager,
                 project_owner: cast.owner,

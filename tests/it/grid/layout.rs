@@ -331,6 +331,8 @@ fn eyes(text: &mut String) {
         vec![
             ("nobody that the review names", decide("somebody"), cast),
             ("its submitter", decide(cast.submitter), cast),
+            ("whom its submitter acted for", decide("lender"), Cast { submitted_for: "lender", ..cast }),
+            ("acting for whom its submitter acted for", decide_for("lender"), Cast { submitted_for: "lender", ..cast }),
             ("the project's manager when it was submitted", decide(cast.manager_then), cast),
             ("the project's manager now", decide(cast.manager), cast),
             ("the project's owner", decide(cast.owner), cast),

@@ -211,7 +211,11 @@ impl<'a> Looking<'a> {
             let expected = self.expected(self.expected.projects.contains(&number));
             let get = pb::GetProjectRequest { organisation: organisation.clone(), project: project.clone() };
             same(&format!("GetProject {number}"), reason(&self.person.call(get).await), expected)?;
-            let ask = pb::GetProjectPermissionsRequest { organisation: organisation.clone(), project: project.clone() };
+            let ask = pb::GetProjectPermissionsRequest {
+                organisation: organisation.clone(),
+                project: project.clone(),
+                ..Default::default()
+            };
             let answer = self.person.call(ask).await;
             same(&format!("GetProjectPermissions {number}"), reason(&answer), expected)?;
             for permission in answer.map(|answer| answer.permissions).unwrap_or_default() {

@@ -364,6 +364,19 @@ pub mod token_denial {
         find_in(organisation).filter(Column::Id.eq(id.uuid()))
     }
 
+    /// Those of these subjects who are revoked now.
+    pub async fn subjects_among(
+        db: &impl ConnectionTrait,
+        organisation: OrganisationId,
+        subjects: &[&str],
+    ) -> Result<Vec<String>> {
+        let found = find_in(organisation)
+            .filter(Column::LiftedAt.is_null())
+            .filter(Column::Claim.eq(<&str>::from(RevokedClaim::Subject)))
+            .filter(Column::Value.is_in(subjects.iter().copied()));
+        Ok(found.all(db).await?.into_iter().map(|denial| denial.value).collect())
+    }
+
     /// What revocations can be filtered on and ordered by.
     pub static LIST: List<Entity> = List {
         fields: &[

@@ -151,7 +151,8 @@ pub struct Bestowal {
     pub reason: String,
 }
 
-/// Grants a role in the whole organisation, as the schema's owner: an operator's act, audited as such. Gives the grant's
+/// Grants a role in the whole organisation, as the schema's owner: an operator's act, audited as such, by a name that no
+/// subject can have (those hold no space). Gives the grant's
 /// id; none when there is no such organisation.
 pub async fn bestow(
     db: &sea_orm::DatabaseConnection,
@@ -165,7 +166,7 @@ pub async fn bestow(
         granted AS (INSERT INTO role_grants (organisation_id, id, subject, role, scope_kind, scope_id, grantable, \
             valid_from, reason, granted_by, granted_at) \
             SELECT o.id, $2, $3, $4, 'ORGANISATION', o.id, $5, ($7::timestamptz AT TIME ZONE 'Europe/Copenhagen')::date, \
-            $6, 'operator', $7 FROM caller JOIN organisations o ON o.id = caller.id RETURNING organisation_id, id), \
+            $6, 'gevinst grant', $7 FROM caller JOIN organisations o ON o.id = caller.id RETURNING organisation_id, id), \
         audited AS (INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, actor_kind, action, object_type, \
             object_id, outcome, changes, trace_id, request_id) \
             SELECT $8, organisation_id, $7, 'operator', 'OPERATOR', 'role_grant.create', 'role_grant', id, 'DONE', \

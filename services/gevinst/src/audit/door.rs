@@ -64,10 +64,7 @@ impl Door {
     ) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let network = address.map_or_else(|| "unknown".to_owned(), network);
-        let mut kind = Kind { reason, method: method.to_owned(), network };
-        if counts.len() >= MOST && !counts.contains_key(&kind) {
-            kind = Kind { reason, method: "many".to_owned(), network: "many".to_owned() };
-        }
+        let kind = bounded(&counts, Kind { reason, method: method.to_owned(), network });
         let (request_id, trace_id) = (request_id.to_owned(), trace_id.to_owned());
         counts.entry(kind).or_insert(Count { since: now, calls: 0, request_id, trace_id }).calls += 1;
     }
@@ -96,12 +93,18 @@ impl Door {
     fn take_back(&self, counts: BTreeMap<Kind, Count>) {
         let mut newer = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, count) in counts {
-            match newer.get_mut(&kind) {
-                Some(newer) => newer.calls += count.calls,
-                None => drop(newer.insert(kind, count)),
-            }
+            let kind = bounded(&newer, kind);
+            newer.entry(kind).and_modify(|newer| newer.calls += count.calls).or_insert(count);
         }
     }
+}
+
+/// The name that a call is counted under: one of many, where there are too many names already.
+fn bounded(counts: &BTreeMap<Kind, Count>, kind: Kind) -> Kind {
+    if counts.len() < MOST || counts.contains_key(&kind) {
+        return kind;
+    }
+    Kind { reason: kind.reason, method: "many".to_owned(), network: "many".to_owned() }
 }
 
 /// Where calls come from, as far as it is kept: a network, which is no person.

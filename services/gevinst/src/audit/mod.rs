@@ -74,6 +74,15 @@ pub struct Entry<'a> {
 
 /// Writes the entry and, in the same statement, the answer under the command's idempotency key.
 pub async fn record(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>) -> Result<()> {
+    insert(tx, entry, answer, None).await.map(drop)
+}
+
+/// The same, if who holds what is still of this version; `false` if it is not, and nothing is written.
+pub async fn record_as_of(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>, version: i64) -> Result<bool> {
+    insert(tx, entry, answer, Some(version)).await
+}
+
+async fn insert(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>, version: Option<i64>) -> Result<bool> {
     let organisation =
         entry.organisation.ok_or_else(|| Error::Internal("an audit entry without an organisation".to_owned()))?;
     let mut values: Vec<Value> = vec![
@@ -92,23 +101,24 @@ pub async fn record(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>)
         <&str>::from(entry.actor_kind).into(),
         entry.acting_for.into(),
         entry.policy.into(),
+        version.into(),
     ];
     let insert = "INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, action, object_type, object_id, \
         outcome, reason, changes, trace_id, request_id, actor_kind, acting_for, policy) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 WHERE $16::bigint IS NULL \
+        OR EXISTS (SELECT FROM authority_states s WHERE s.organisation_id = $2 AND s.version = $16)";
     let sql = match answer {
         None => insert.to_owned(),
         Some((key, response)) => {
             values.push(key.into());
             values.push(response.into());
             format!(
-                "WITH answered AS (UPDATE idempotency_records SET response = $17 \
-                 WHERE organisation_id = $2 AND actor = $4 AND key = $16) {insert}"
+                "WITH answered AS (UPDATE idempotency_records SET response = $18 \
+                 WHERE organisation_id = $2 AND actor = $4 AND key = $17) {insert}"
             )
         }
     };
-    tx.execute_raw(postgres(sql, values)).await?;
-    Ok(())
+    Ok(tx.execute_raw(postgres(sql, values)).await?.rows_affected() == 1)
 }
 
 /// Names the policies that decide from now on, in the organisation's log: an auditor can tell which ones any later entry
@@ -121,7 +131,7 @@ pub async fn record_policies(
     before: Option<&str>,
     after: &str,
 ) -> Result<()> {
-    let sql = "WITH adopted AS (UPDATE authority_states SET policies_sha256 = $4, version = version + 1 \
+    let sql = "WITH adopted AS (UPDATE authority_states SET policies_sha256 = $4 \
             WHERE organisation_id = $2 AND policies_sha256 IS DISTINCT FROM $4 RETURNING organisation_id) \
         INSERT INTO audit_entries (id, organisation_id, occurred_at, actor, actor_kind, action, object_type, object_id, \
             outcome, changes, trace_id, request_id) \

@@ -98,7 +98,7 @@ pub const KNOWN: usize = 4;
 pub fn known(first: usize) -> String {
     let [organisation, subject, version, scopes]: [String; KNOWN] = std::array::from_fn(|n| format!("${}", first + n));
     format!(
-        "SELECT s.version, NULL::text AS authority, \
+        "SELECT s.version, s.policies_sha256 AS policies, NULL::text AS authority, \
             CASE WHEN s.version = {version} THEN {scopes} ELSE '' END AS scopes, \
             CASE WHEN s.version = {version} THEN {subject} ELSE '' END AS subject \
          FROM authority_states s WHERE s.organisation_id = {organisation}::uuid"
@@ -123,8 +123,8 @@ pub fn whole(first: usize) -> String {
     let token_roles =
         format!("unnest({roles}::text[], {units}::text[], {grantable}::boolean[]) AS t (role, unit, grantable)");
     format!(
-        "SELECT s.version, json_build_object('version', s.version, 'denied', denied, 'policies', s.policies_sha256, \
-                'roles', CASE WHEN denied THEN '[]' ELSE roles END)::text AS authority, \
+        "SELECT s.version, s.policies_sha256 AS policies, json_build_object('version', s.version, 'denied', denied, 'roles', \
+                CASE WHEN denied THEN '[]' ELSE roles END)::text AS authority, \
             CASE WHEN denied THEN '{{}}' ELSE scopes::text END AS scopes, \
             CASE WHEN denied THEN '' ELSE {subject} END AS subject \
          FROM authority_states s, LATERAL (SELECT EXISTS (SELECT FROM token_denials n \
@@ -180,8 +180,6 @@ pub struct Authority {
     pub roles: Vec<Held>,
     /// Whether the token or its subject is revoked here.
     pub denied: bool,
-    /// The hash of the policies that the organisation's log last named.
-    pub policies: Option<String>,
     /// The version of who holds what, in the organisation, that this is of.
     pub version: i64,
     /// Every place that a role covers, as PostgreSQL writes an array.
@@ -197,7 +195,6 @@ type HeldAnswer = (String, Uuid, bool, Option<String>, Option<String>);
 struct Answer {
     version: i64,
     denied: bool,
-    policies: Option<String>,
     roles: Vec<HeldAnswer>,
 }
 
@@ -228,7 +225,6 @@ impl Authority {
             kind: asker.kind,
             roles,
             denied: answer.denied,
-            policies: answer.policies,
             version: answer.version,
             scopes: format!("{{{}}}", scopes.join(",")),
             principal: OnceLock::new(),
@@ -243,7 +239,6 @@ impl Authority {
             kind,
             roles,
             denied: false,
-            policies: None,
             version: 0,
             scopes: String::new(),
             principal: OnceLock::new(),

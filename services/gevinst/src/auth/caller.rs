@@ -99,6 +99,12 @@ impl Caller {
         &self.subject
     }
 
+    /// Whose calls are counted together: two issuers of other organisations may each have a subject of one name.
+    pub fn account(&self) -> String {
+        let first = self.organisations().next();
+        format!("{} {}", self.subject, first.map(|id| id.to_string()).unwrap_or_default())
+    }
+
     /// Whether a person or a program.
     pub fn kind(&self) -> CallerKind {
         self.kind

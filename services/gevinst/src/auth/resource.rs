@@ -35,6 +35,8 @@ pub enum Resource<'a> {
         scopes: &'a [Uuid],
         /// Who submitted it.
         submitter: &'a str,
+        /// Whom they acted for; themselves otherwise.
+        submitted_for: &'a str,
         /// Who ran the project then.
         manager: &'a str,
         /// Who runs it now.
@@ -151,8 +153,9 @@ impl Resource<'_> {
         match self {
             Self::Organisation | Self::Place { .. } => Vec::new(),
             Self::Project { owner, manager, .. } => vec![("owner", owner), ("manager", manager)],
-            Self::GateReview { submitter, manager, manager_now, project_owner, .. } => vec![
+            Self::GateReview { submitter, submitted_for, manager, manager_now, project_owner, .. } => vec![
                 ("submitter", submitter),
+                ("submittedFor", submitted_for),
                 ("manager", manager),
                 ("managerNow", manager_now),
                 ("projectOwner", project_owner),

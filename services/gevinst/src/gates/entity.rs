@@ -40,6 +40,7 @@ pub struct Model {
     pub amount_ore: i64,
     pub risk_class: String,
     pub decided_for: Option<String>,
+    pub submitted_for: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -97,6 +98,11 @@ pub static LIST: List<Entity> = List {
 };
 
 impl Model {
+    /// Whose submission it is: the submitter's, or of whom they acted for.
+    pub fn submitted_for(&self) -> &str {
+        self.submitted_for.as_deref().unwrap_or(&self.submitter)
+    }
+
     /// As the contract shows it, with the text of the basis.
     pub fn into_proto(self) -> Result<pb::GateReview> {
         Ok(pb::GateReview {
@@ -120,6 +126,7 @@ impl Model {
             amount_ore: self.amount_ore,
             risk_class: known::<RiskClass>(&self.risk_class)? as i32,
             decided_for: self.decided_for,
+            submitted_for: self.submitted_for,
             votes: Vec::new(),
         })
     }
@@ -167,6 +174,7 @@ impl<'a> From<&'a Placed> for Resource<'a> {
             organisation: &placed.review.organisation_id,
             scopes: &placed.scopes,
             submitter: &placed.review.submitter,
+            submitted_for: placed.review.submitted_for(),
             manager: &placed.review.project_manager,
             manager_now: &placed.manager_now,
             project_owner: &placed.project_owner,

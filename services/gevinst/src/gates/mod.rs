@@ -13,7 +13,7 @@ use self::{
     rules::{GateCode, Outcome, ReviewState, RiskClass},
 };
 use crate::{
-    access::entity::authority_rule,
+    access::entity::{authority_rule, token_denial},
     audit::Object,
     auth::{Action, Allowed, Authority, Resource, policy::Deciding},
     benefits,
@@ -82,6 +82,7 @@ pub async fn submit(ctx: Ctx, request: pb::SubmitGateReviewRequest) -> Result<pb
             outcome: Set(None),
             decider: Set(None),
             decided_for: Set(None),
+            submitted_for: Set(command.ctx().acting_for().map(str::to_owned)),
             reason: Set(String::new()),
             ended_at: Set(None),
         };
@@ -179,7 +180,7 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
             .set("amount_ore", review.amount_ore.to_string())
             .set("authority_rule", rule.map(|(id, _)| id.to_string()))
             .set("basis_sha256", review.basis_sha256.as_str());
-        let answers = votes.len();
+        let answers = standing_answers(&command, &project, &review, &votes).await?;
         let votes = votes.into_iter().map(vote::Model::into_proto).collect::<Result<_>>()?;
         if !rules::is_decided(answers, outcome, second) {
             let gate_review = Some(pb::GateReview { votes, ..review.into_proto()? });
@@ -207,6 +208,26 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
     .await
 }
 
+/// How many answers still count: not those of people who have become the project's manager since, nor of those whose
+/// access has been revoked (I03).
+async fn standing_answers(
+    command: &Command,
+    project: &projects::entity::Model,
+    review: &Model,
+    votes: &[vote::Model],
+) -> Result<usize> {
+    if votes.len() == 1 {
+        return Ok(1);
+    }
+    let people: Vec<&str> = votes.iter().flat_map(|vote| [vote.voter.as_str(), &vote.principal]).collect();
+    let revoked = token_denial::subjects_among(command.tx(), command.ctx().organisation()?, &people).await?;
+    let barred = |who: &str| {
+        revoked.iter().any(|revoked| revoked == who)
+            || [project.project_manager.as_str(), &review.submitter, review.submitted_for()].contains(&who)
+    };
+    Ok(votes.iter().filter(|vote| !barred(&vote.voter) && !barred(&vote.principal)).count())
+}
+
 /// Adds the caller's answer to those given before, which must be the same (an escalation may follow any); gives all.
 async fn answer(
     command: &Command,
@@ -221,7 +242,8 @@ async fn answer(
     let voter = ctx.caller().subject();
     let principal = ctx.acting_for().unwrap_or(voter);
     // I03: one answer each, whether given or lent.
-    if votes.iter().any(|vote| vote.voter == voter || [voter, principal].contains(&vote.principal.as_str())) {
+    let counts = |who: &str| votes.iter().any(|vote| vote.voter == who || vote.principal == who);
+    if counts(voter) || counts(principal) {
         return Err(Error::AlreadyVoted);
     }
     if outcome != Outcome::Escalated
@@ -274,6 +296,7 @@ pub fn placed<'a>(project: &'a projects::entity::Model, review: &'a Model) -> Re
         organisation: &review.organisation_id,
         scopes: &project.scopes,
         submitter: &review.submitter,
+        submitted_for: review.submitted_for(),
         manager: &review.project_manager,
         manager_now: &project.project_manager,
         project_owner: &project.project_owner,

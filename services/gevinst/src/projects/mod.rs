@@ -35,6 +35,7 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
         let organisation = command.ctx().organisation()?;
         let place = org_unit::find_one_in(organisation, unit).one(command.tx()).await?;
         let allowed = command.authorize(place.as_ref().map_or(Resource::Organisation, Into::into))?;
+        into_portfolio(&command, portfolio)?;
         let id: ProjectId = command.ctx().new_id();
         let registration = entity::Registration {
             organisation: command.ctx().organisation()?,
@@ -107,6 +108,9 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
         let allowed = command.authorize(&before)?;
         before.standing()?.must_be_listed()?;
         must_match(&before, &request.etag)?;
+        if mask.iter().any(|field| ["org_unit", "portfolio", "track"].contains(field)) {
+            must_be_movable(&command, &before, (unit, portfolio)).await?;
+        }
         let mut project = before.clone().into_active_model();
         for field in mask {
             match field {
@@ -133,6 +137,35 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
         Ok(command.done(allowed, changes, response))
     })
     .await
+}
+
+/// Whether the caller may put a project into a portfolio: those who hold a role of it then see it, and decide on it.
+fn into_portfolio(command: &Command, portfolio: Option<PortfolioId>) -> Result<()> {
+    match portfolio {
+        Some(portfolio) => {
+            let scopes = &[portfolio.uuid()];
+            command.authorize_also(Action::ProjectRegister, Resource::Place { scopes }).map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where a project lies says who decides on it, and its track by which rule (I04): who moves it must be allowed to put one
+/// there, and nobody changes either while a review waits for its decision.
+async fn must_be_movable(
+    command: &Command,
+    before: &Model,
+    (unit, portfolio): (Option<OrgUnitId>, Option<PortfolioId>),
+) -> Result<()> {
+    let organisation = command.ctx().organisation()?;
+    if gates::entity::find_open(organisation, before.id()).count(command.tx()).await? > 0 {
+        return Err(Error::ReviewAlreadyOpen);
+    }
+    if let Some(unit) = unit {
+        let place = org_unit::find_one_in(organisation, unit).one(command.tx()).await?;
+        command.authorize_also(Action::ProjectRegister, &place.ok_or_else(|| unit.not_found())?)?;
+    }
+    into_portfolio(command, portfolio)
 }
 
 /// Takes a project out of the lists.
