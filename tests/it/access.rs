@@ -633,6 +633,8 @@ async fn permissions_say_what_may_be_done_and_why_not() {
     let answer = world.manager().with("accept-language", "da").call(request).await.unwrap();
     let archive = answer.permissions.iter().find(|permission| permission.action == "project.archive").unwrap();
     assert!(archive.message.starts_with("Du har ikke rollen"), "{archive:?}");
+    let submit = answer.permissions.iter().find(|permission| permission.action == "gate.submit").unwrap();
+    assert!(submit.message.contains("portfolio-office eller project-owner"), "Danish throughout: {submit:?}");
     let request =
         pb::GetProjectPermissionsRequest { organisation: world.id(), project: project.id, ..Default::default() };
     let failure = bare(&world, "nobody").call(request).await.unwrap_err();

@@ -189,7 +189,9 @@ fn policies_each_one_named_and_explained() {
         assert!(ids.insert(id), "{id} twice");
         match policy.effect() {
             Effect::Permit => {
-                assert!(policy.annotation("needs").is_some_and(|needs| !needs.is_empty()), "{id} has no @needs");
+                for needs in ["needs", "needs_da"] {
+                    assert!(policy.annotation(needs).is_some_and(|needs| !needs.is_empty()), "{id} has no @{needs}");
+                }
             }
             Effect::Forbid => {
                 let reason = policy.annotation("reason").unwrap_or_else(|| panic!("{id} has no @reason"));

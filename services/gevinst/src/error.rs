@@ -84,6 +84,8 @@ pub enum Error {
         action: &'static str,
         /// What would allow it.
         needs: String,
+        /// The same in Danish.
+        needs_da: String,
     },
     /// The organisation has revoked the token, or its subject.
     TokenRevoked,
@@ -320,7 +322,7 @@ impl Error {
     /// The named values of `ErrorInfo`.
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::RoleMissing { action, needs } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],
+            Self::RoleMissing { action, needs, .. } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],
             Self::Forbidden { action, policy, .. } => {
                 vec![("action", (*action).to_owned()), ("policy", policy.clone())]
             }

@@ -45,8 +45,8 @@ struct Slice {
     permits: PolicySet,
     /// Prohibitions in the order of their files: id and reason.
     forbids: Vec<(PolicyId, ErrorReason)>,
-    /// What the permits ask for.
-    needs: String,
+    /// What the permits ask for, in English and Danish.
+    needs: (String, String),
 }
 
 /// A question about one object.
@@ -143,7 +143,8 @@ impl Policies {
             let policy = determining.first().map(ToString::to_string).unwrap_or_default();
             return Ok(Allowed { policy });
         }
-        let lacking = || Error::RoleMissing { action, needs: slice.needs.clone() };
+        let (needs, needs_da) = slice.needs.clone();
+        let lacking = || Error::RoleMissing { action, needs: needs.clone(), needs_da: needs_da.clone() };
         // Who could not do it anyway is told what it takes, and not what else stands in the way.
         if self.authorizer.is_authorized(&request, &slice.permits, &entities).decision() == Decision::Deny {
             return Err(lacking());
@@ -233,9 +234,12 @@ impl Slice {
         let set = |policies: Vec<&Policy>| {
             PolicySet::from_policies(policies.into_iter().cloned()).map_err(|error| error.to_string())
         };
-        let mut needs: Vec<&str> = of(Effect::Permit).filter_map(|policy| policy.annotation("needs")).collect();
-        needs.dedup();
-        let needs = needs.join(", or ");
+        let asked = |annotation: &str, or: &str| {
+            let mut needs: Vec<&str> = of(Effect::Permit).filter_map(|policy| policy.annotation(annotation)).collect();
+            needs.dedup();
+            needs.join(or)
+        };
+        let needs = (asked("needs", ", or "), asked("needs_da", ", eller "));
         let reason = |policy: &Policy| {
             let named = policy.annotation("reason").unwrap_or("POLICY_FORBIDS");
             let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{named}"));

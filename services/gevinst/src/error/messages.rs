@@ -24,8 +24,8 @@ impl Error {
                 "Udstederens nøgler kan ikke hentes lige nu: prøv igen.".into(),
                 "The issuer's keys cannot be fetched right now: retry.".into(),
             ),
-            Self::RoleMissing { action, needs } => (
-                format!("Du har ikke rollen til {action}; det kræver {needs}."),
+            Self::RoleMissing { action, needs, needs_da } => (
+                format!("Du har ikke rollen til {action}; det kræver {needs_da}."),
                 format!("You do not hold the role for {action}; it needs {needs}."),
             ),
             Self::TokenRevoked => (
