@@ -5,11 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
 mod portfolio;
+mod serving;
 
 use std::{
     future::Future,
     io::Write,
-    net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,7 @@ use gevinst::{
         authority::{Asker, Held},
         policy::{Policies, Question},
     },
-    config::{Config, Limits, Secret},
+    config::Secret,
     ctx::Clock,
     db::{Db, postgres},
     dev::issuer::Issuer,
@@ -79,24 +79,7 @@ async fn measure(urls: Urls) {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Issuer::open(folder.path()).unwrap();
     let token = issuer.token("bench", organisation.uuid(), &[Role::PortfolioOffice]).unwrap();
-    let config = Config {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        database_url: Secret::new(&urls.runtime),
-        database_connections: 2,
-        issuers: vec![issuer.trusted()],
-        policies: None,
-        max_deadline: Duration::from_secs(20),
-        max_concurrent_calls: 256,
-        limits: Limits::unlimited(),
-        tls: None,
-        trusted_proxies: Vec::new(),
-        drain: Duration::from_secs(1),
-        otlp_endpoint: None,
-        trace_ratio: 0.01,
-        trust_traceparent: false,
-        log: "off".to_owned(),
-    };
+    let config = serving::config(&urls, &issuer, 2);
     let server = Server::start(&config, Clock::default()).await.unwrap();
     let channel = Endpoint::from_shared(format!("http://{}", server.address)).unwrap().connect().await.unwrap();
     let call = async |id: ProjectId| {

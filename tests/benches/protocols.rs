@@ -6,24 +6,17 @@
 
 mod load;
 mod portfolio;
+mod serving;
 
 use std::{
     fs,
     io::Write,
-    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use gevinst::{
-    auth::Role,
-    config::{Config, Limits, Secret},
-    ctx::Clock,
-    dev::issuer::Issuer,
-    server::Server,
-    telemetry,
-};
+use gevinst::{auth::Role, ctx::Clock, dev::issuer::Issuer, server::Server, telemetry};
 use gevinst_proto::v1::{GetProjectRequest, project_service_client::ProjectServiceClient};
 use tonic::{Request, transport::Endpoint};
 
@@ -44,24 +37,7 @@ async fn measure(urls: Urls) {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Issuer::open(folder.path()).unwrap();
     let token = issuer.token("bench", organisation, &[Role::PortfolioOffice]).unwrap();
-    let config = Config {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        database_url: Secret::new(&urls.runtime),
-        database_connections: CONNECTIONS,
-        issuers: vec![issuer.trusted()],
-        policies: None,
-        max_deadline: Duration::from_secs(20),
-        max_concurrent_calls: 256,
-        limits: Limits::unlimited(),
-        tls: None,
-        trusted_proxies: Vec::new(),
-        drain: Duration::from_secs(1),
-        otlp_endpoint: None,
-        trace_ratio: 0.01,
-        trust_traceparent: false,
-        log: "off".to_owned(),
-    };
+    let config = serving::config(&urls, &issuer, CONNECTIONS);
     let service = tokio::runtime::Builder::new_multi_thread().thread_name(THREADS).enable_all().build().unwrap();
     let server = service.spawn(async move { Server::start(&config, Clock::default()).await.unwrap() }).await.unwrap();
     let address = server.address;
