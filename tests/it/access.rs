@@ -595,6 +595,23 @@ async fn change_through_one_replica_holds_at_once_on_the_other() {
     other.stop().await;
 }
 
+/// Who sees a thing by being tied to it is answered what hangs on it, also while that is nothing.
+#[tokio::test]
+async fn empty_list_below_what_one_sees_without_a_role_is_empty_and_below_what_one_does_not_is_not() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let benefit = world.benefit(&project, "1", "2").await;
+    let reviews =
+        pb::ListGateReviewsRequest { organisation: world.id(), project: project.id.clone(), ..Default::default() };
+    assert!(bare(&world, "manager").call(reviews.clone()).await.unwrap().gate_reviews.is_empty());
+    let measurements =
+        pb::ListMeasurementsRequest { organisation: world.id(), benefit: benefit.id.clone(), ..Default::default() };
+    assert!(bare(&world, "owner").call(measurements.clone()).await.unwrap().measurements.is_empty());
+    let nobody = bare(&world, "nobody");
+    assert!(refused(&nobody.call(reviews).await.unwrap_err(), "ROLE_MISSING"));
+    assert!(refused(&nobody.call(measurements).await.unwrap_err(), "ROLE_MISSING"));
+}
+
 #[tokio::test]
 async fn permissions_say_what_may_be_done_and_why_not() {
     let world = World::new().await;

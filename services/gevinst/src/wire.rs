@@ -19,7 +19,7 @@ pub fn day(field: &str, text: &str) -> Result<Date> {
 }
 
 /// The day it is in Denmark: an hour ahead of UTC, two from the last Sunday of March to the last of October (Directive
-/// 2000/84/EC; the change is at 01:00 UTC). Where a day decides in SQL, PostgreSQL's own tables say the same.
+/// 2000/84/EC; the change is at 01:00 UTC). What happens on a day is held to it; where a day decides in SQL, PostgreSQL's own tables say the same.
 pub fn today(now: OffsetDateTime) -> Date {
     let change = |month: time::Month| {
         let last = Date::from_calendar_date(now.year(), month, 31).unwrap_or(Date::MIN);
@@ -79,4 +79,31 @@ pub fn known<T: std::str::FromStr>(name: &str) -> Result<T> {
 /// Names a row's state: its version.
 pub fn etag(version: i64) -> String {
     format!("v{version}")
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::{date, datetime};
+
+    use super::*;
+
+    #[test]
+    fn today_is_the_danish_day_in_winter_and_summer_and_where_they_change() {
+        for (now, day) in [
+            (datetime!(2026-01-31 22:59:59 UTC), date!(2026 - 01 - 31)),
+            (datetime!(2026-01-31 23:00:00 UTC), date!(2026 - 02 - 01)),
+            (datetime!(2026-07-01 21:59:59 UTC), date!(2026 - 07 - 01)),
+            (datetime!(2026-07-01 22:00:00 UTC), date!(2026 - 07 - 02)),
+            // Summer time begins on 29 March 2026 and ends on 25 October, both at 01:00 UTC.
+            (datetime!(2026-03-28 22:30:00 UTC), date!(2026 - 03 - 28)),
+            (datetime!(2026-03-29 22:30:00 UTC), date!(2026 - 03 - 30)),
+            (datetime!(2026-10-24 22:30:00 UTC), date!(2026 - 10 - 25)),
+            (datetime!(2026-10-25 22:30:00 UTC), date!(2026 - 10 - 25)),
+            // A year whose March ends on a Sunday.
+            (datetime!(2024-03-30 22:30:00 UTC), date!(2024 - 03 - 30)),
+            (datetime!(2024-03-31 22:30:00 UTC), date!(2024 - 04 - 01)),
+        ] {
+            assert_eq!(today(now), day, "{now}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     ids::{BenefitId, MeasurementId, ProjectId},
     projects,
-    wire::{day, decimal, decimal_text},
+    wire::{day, decimal, decimal_text, today},
 };
 
 /// Adds a benefit to a project.
@@ -92,9 +92,7 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
     let benefit_id = BenefitId::parse(&request.benefit)?;
     let value = decimal("value", &request.value)?;
     let measured_on = day("measured_on", &request.measured_on)?;
-    // Denmark is at most two hours ahead of UTC: whatever day it is there has begun.
-    let today = (ctx.now() + time::Duration::hours(2)).date();
-    rules::must_have_happened(measured_on, today)?;
+    rules::must_have_happened(measured_on, today(ctx.now()))?;
     ctx.command(Action::BenefitMeasure, Object::of(benefit_id), async move |command| {
         let organisation = command.ctx().organisation()?;
         let found = entity::measured(command.tx(), organisation, benefit_id).await?;
@@ -128,13 +126,13 @@ pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -
     let page = measurement::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
     let db = ctx.read(Action::BenefitRead)?;
     let (measurements, next_page_token) = page.fetch(&db, measurement::find_in(db.organisation(), benefit)).await?;
-    db.listed(measurements.is_empty()).await?;
-    if measurements.is_empty() && request.page_token.is_empty() {
-        // Empty is an answer only for a benefit that is there (I25).
-        let there = benefit::find_one_in(db.organisation(), benefit).count(&db).await?;
-        if there == 0 {
-            return Err(benefit.not_found());
-        }
+    // Empty is an answer only for a benefit that is there (I25).
+    let is_there = !measurements.is_empty()
+        || !request.page_token.is_empty()
+        || benefit::find_one_in(db.organisation(), benefit).count(&db).await? > 0;
+    db.listed(!is_there).await?;
+    if !is_there {
+        return Err(benefit.not_found());
     }
     Ok(pb::ListMeasurementsResponse {
         measurements: measurements.into_iter().map(Into::into).collect(),

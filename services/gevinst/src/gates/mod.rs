@@ -136,13 +136,13 @@ pub async fn list(ctx: Ctx, request: pb::ListGateReviewsRequest) -> Result<pb::L
     let db = ctx.read(Action::GateRead)?;
     let select = entity::find_without_basis_in(db.organisation(), project);
     let (reviews, next_page_token) = page.fetch(&db, select).await?;
-    db.listed(reviews.is_empty()).await?;
-    if reviews.is_empty() && request.page_token.is_empty() {
-        // Empty is an answer only for a project that is there (I25).
-        let there = projects::entity::find_one_in(db.organisation(), project).count(&db).await?;
-        if there == 0 {
-            return Err(project.not_found());
-        }
+    // Empty is an answer only for a project that is there (I25).
+    let is_there = !reviews.is_empty()
+        || !request.page_token.is_empty()
+        || projects::entity::find_one_in(db.organisation(), project).count(&db).await? > 0;
+    db.listed(!is_there).await?;
+    if !is_there {
+        return Err(project.not_found());
     }
     Ok(pb::ListGateReviewsResponse {
         gate_reviews: reviews.into_iter().map(Model::into_proto).collect::<Result<_>>()?,

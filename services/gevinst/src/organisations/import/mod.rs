@@ -19,6 +19,7 @@ use crate::{
     ctx::{Changes, Ctx},
     error::Result,
     ids::OrgUnit,
+    wire::today,
 };
 
 /// How many ids of each kind the audit entry names; it counts them all, and hashes the file.
@@ -30,8 +31,7 @@ pub async fn import(ctx: Ctx, request: pb::ImportOrgUnitsRequest) -> Result<pb::
     let rows = file::read(request.format(), &request.content, &mut problems)?;
     problems.none()?;
     let organisation = ctx.organisation()?;
-    // Danish normal time: in summer, an hour after midnight still belongs to the day before.
-    let today = (ctx.now() + time::Duration::hours(1)).date();
+    let today = today(ctx.now());
     let (format, end_missing) = (request.format().as_str_name(), request.end_missing);
     let sha256 = hex(digest(&SHA256, &request.content).as_ref());
     ctx.command(Action::OrgUnitImport, Object::of(organisation), async move |command| {
