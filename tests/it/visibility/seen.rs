@@ -181,12 +181,9 @@ impl<'a> Looking<'a> {
             let organisation = self.organisation();
             let request = pb::ListGateReviewsRequest { organisation, project, ..Default::default() };
             let answer = self.person.call(request).await;
-            // Of a project without a review, who has no role is told just that.
-            let nothing = self.drawn.projects[of].review.is_none();
-            let expected = match self.oracle.refusal() {
-                Some(refusal) if nothing || !self.oracle.sees(of) => Some(refusal),
-                _ => (!self.oracle.sees(of)).then_some("NOT_FOUND"),
-            };
+            // Empty or not, it is answered to who sees the project, and to nobody else.
+            let unseen = self.oracle.refusal().unwrap_or("NOT_FOUND");
+            let expected = (!self.oracle.sees(of)).then_some(unseen);
             same(&format!("ListGateReviews of project {of}"), reason(&answer), expected)?;
             let reviews = answer.map(|answer| answer.gate_reviews).unwrap_or_default();
             let ids = reviews.iter().map(|review| review.id.parse().unwrap());
