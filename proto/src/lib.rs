@@ -13,13 +13,29 @@ pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/desc
 pub static DESCRIPTOR_POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTOR_SET).expect("build.rs has decoded the same bytes"));
 
-/// Version 1 of the contract.
-pub mod v1 {
+pub use generated::{gevinst::v1, google};
+
+/// The packages nested as their names are: types of one name those of another by `super`.
+mod generated {
     #![expect(
         clippy::all,
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         reason = "generated code"
     )]
-    tonic::include_proto!("gevinst.v1");
+
+    pub mod gevinst {
+        /// Version 1 of the contract.
+        pub mod v1 {
+            tonic::include_proto!("gevinst.v1");
+        }
+    }
+
+    /// What the contract uses of Google's.
+    pub mod google {
+        /// How calls look over HTTP; of its messages those that a file of the contract imports.
+        pub mod api {
+            tonic::include_proto!("google.api");
+        }
+    }
 }

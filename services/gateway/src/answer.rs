@@ -1,6 +1,6 @@
-//! From the gRPC answer of a handler to an HTTP one: one JSON document, or a stream of them.
+//! From the gRPC answer of a handler to an HTTP one: one JSON document, a stream of them, or a body of any kind.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, sync::Arc};
 
 use axum::body::Body;
 use bytes::{Buf, Bytes, BytesMut};
@@ -98,6 +98,33 @@ fn write_field(field: &FieldDescriptor, message: &DynamicMessage) -> Result<serd
     Ok(object.get(field.json_name()).cloned().unwrap_or_default())
 }
 
+/// What a `google.api.HttpBody` says: its body and what kind it is. One that is not there is an empty one.
+fn raw(binding: &Binding, message: &DynamicMessage) -> Result<(Bytes, HeaderValue), Status> {
+    let sent = match &binding.response_body {
+        None => Some(message.clone()),
+        Some(field) => message.get_field(field).as_message().cloned(),
+    };
+    let value = |name| sent.as_ref()?.get_field_by_name(name).map(Cow::into_owned);
+    let data = value("data").and_then(|data| data.as_bytes().cloned()).unwrap_or_default();
+    let kind = value("content_type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+    if kind.is_empty() {
+        return Ok((data, HeaderValue::from_static("application/octet-stream")));
+    }
+    let kind = HeaderValue::from_str(&kind).map_err(|error| {
+        tracing::error!(method = binding.method.full_name(), %error, "the answer's content type is no header");
+        Status::internal("The answer's content type is no header.")
+    })?;
+    Ok((data, kind))
+}
+
+/// An answer's body, and what kind it is.
+fn content(binding: &Binding, message: &DynamicMessage) -> Result<(Bytes, HeaderValue), Status> {
+    match binding.is_raw {
+        true => raw(binding, message),
+        false => Ok((write(binding, message)?.into(), HeaderValue::from_static("application/json"))),
+    }
+}
+
 fn read(binding: &Binding, bytes: Bytes) -> Result<DynamicMessage, Status> {
     DynamicMessage::decode(binding.method.output(), bytes).map_err(|error| unwritten(binding, &error))
 }
@@ -115,17 +142,17 @@ pub async fn unary(binding: &Binding, asked: &Asked, parts: &mut Parts, body: Bo
     append(&mut parts.headers, plain_headers(frames.trailers));
     let message = read(binding, message?)?;
     let told = resources::tell(&binding.conventions, asked, &message);
-    let is_known = told.http == StatusCode::NOT_MODIFIED;
-    let body = match is_known {
+    let body = match told.http {
         // Of no known length: a 304 that told one would say that the resource is empty.
-        true => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
-        false => Body::from(write(binding, &message)?),
+        StatusCode::NOT_MODIFIED => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+        _ => {
+            let (body, kind) = content(binding, &message)?;
+            parts.headers.insert(header::CONTENT_TYPE, kind);
+            Body::from(body)
+        }
     };
     parts.status = told.http;
     parts.version = Version::default();
-    if !is_known {
-        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
     parts.headers.extend(told.headers);
     Ok(body)
 }

@@ -19,6 +19,11 @@
 //! (`application/x-ndjson`, `text/event-stream`, `application/json`); one that fails after its first message ends with
 //! `{"error": …}`, or an event named `error`.
 //!
+//! **Bodies of any kind**: where an answer, or the field that its `response_body` names, is a `google.api.HttpBody`, its
+//! `data` are the body as they are and its `content_type` is the `Content-Type` (`application/octet-stream` where it is
+//! empty), whatever `Accept` says; its `extensions` are not sent. A failed call is google.rpc.Status here, too. In requests
+//! and in streams an HttpBody is not supported: such a method is refused at start.
+//!
 //! **Deadlines** come in `grpc-timeout` or `x-request-timeout` (seconds, or `ms`). The service hears of them as
 //! `grpc-timeout` and has the first word; [`GRACE`] later the call is given up, a stream too, wherever it is.
 //!
@@ -133,7 +138,7 @@ impl std::error::Error for Error {}
 ///
 /// # Errors
 ///
-/// A rule that cannot work, or two for the same paths, with the method's name.
+/// A rule that cannot work or is not supported, or two for the same paths, with the method's name.
 pub fn router(routes: Routes, descriptor_set: &[u8], options: Options) -> Result<Router, Error> {
     let pool = DescriptorPool::decode(descriptor_set)
         .map_err(|error| Error::new(format!("the descriptor set cannot be read: {error}")))?;

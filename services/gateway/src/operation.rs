@@ -221,6 +221,8 @@ impl Writer<'_> {
 
     fn responses(&mut self, binding: &Binding, reasons: &[usize]) -> Json {
         let output = match &binding.response_body {
+            // Its message is never seen as such.
+            _ if binding.is_raw => json!({"type": "string"}),
             Some(field) => self.schemas.field(field),
             None => self.schemas.message(&binding.method.output()),
         };
@@ -236,12 +238,15 @@ impl Writer<'_> {
         let content = if binding.method.is_server_streaming() {
             json!({"application/x-ndjson": {"schema": output}, "text/event-stream": {"schema": {"type": "string"}},
                 "application/json": {"schema": {"type": "array", "items": output}}})
+        } else if binding.is_raw {
+            json!({"*/*": {"schema": output}})
         } else {
             json!({"application/json": {"schema": output}})
         };
         let mut responses = Map::new();
         let mut success = |code: &str, text: &str, headers: &Map<String, Json>| {
-            let response = json!({"description": text, "headers": headers, "content": content});
+            let note = if binding.is_raw { " The body is of the media type that `Content-Type` says." } else { "" };
+            let response = json!({"description": format!("{text}{note}"), "headers": headers, "content": content});
             responses.insert(code.to_owned(), response);
         };
         if conventions.creates {

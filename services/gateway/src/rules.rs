@@ -12,6 +12,9 @@ use prost_reflect::{
 
 use crate::{Error, json, resources::Conventions};
 
+/// The message whose `data` are a body of any kind.
+const HTTP_BODY: &str = "google.api.HttpBody";
+
 /// Where the message of a request's body goes.
 pub enum Body {
     /// There is none.
@@ -70,6 +73,8 @@ pub struct Binding {
     pub body: Body,
     /// The field of the answer that is sent; `None` for all of it.
     pub response_body: Option<FieldDescriptor>,
+    /// Whether what is sent is a `google.api.HttpBody`: its `data` as they are, as its `content_type`.
+    pub is_raw: bool,
     /// What HTTP says of its resource.
     pub conventions: Conventions,
 }
@@ -134,6 +139,19 @@ fn binding(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Binding, 
         "" => None,
         name => Some(top_field(&method.output(), "response_body", name)?),
     };
+    // It says that the request's body comes as it is: whoever sent one would be told that it is no JSON.
+    let holds_raw = input.fields().find(|field| is_http_body(&field.kind()));
+    if is_http_body(&Kind::Message(input.clone())) || holds_raw.is_some() {
+        let place = holds_raw.map(|field| format!(" ({})", field.name())).unwrap_or_default();
+        return Err(format!("{HTTP_BODY} in a request{place} is not supported: only an answer can be one"));
+    }
+    let is_raw = match &response_body {
+        None => is_http_body(&Kind::Message(method.output())),
+        Some(field) => !field.is_list() && is_http_body(&field.kind()),
+    };
+    if is_raw && method.is_server_streaming() {
+        return Err(format!("a stream of {HTTP_BODY} is not supported: only a single answer can be one"));
+    }
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     Ok(Binding {
         method: method.clone(),
@@ -144,6 +162,7 @@ fn binding(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Binding, 
         variables,
         body,
         response_body,
+        is_raw,
         template: template.as_str().into(),
         conventions: Conventions::default(),
     })
@@ -214,6 +233,10 @@ fn path_field(input: &MessageDescriptor, path: &str) -> Result<Vec<FieldDescript
 
 fn top_field(message: &MessageDescriptor, what: &str, name: &str) -> Result<FieldDescriptor, String> {
     message.get_field_by_name(name).ok_or_else(|| format!("{what}: {} has no field {name}", message.full_name()))
+}
+
+fn is_http_body(kind: &Kind) -> bool {
+    matches!(kind, Kind::Message(message) if message.full_name() == HTTP_BODY)
 }
 
 fn text(message: &DynamicMessage, field: &str) -> String {

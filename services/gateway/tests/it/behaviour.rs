@@ -1,4 +1,4 @@
-//! What no table of cases shows: streams, metadata, layers, deadlines, limits, resources.
+//! What no table of cases shows: streams, metadata, layers, deadlines, limits, resources, bodies of any kind.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -588,4 +588,107 @@ async fn resources_conditions_that_a_call_cannot_keep_are_refused() {
     let head = http::Request::head("/v1/books/b1").header("if-none-match", "\"e1\"").body(Body::empty()).unwrap();
     let (status, headers, _) = gateway.answer(head).await;
     assert_eq!((status, headers.get("content-length")), (304, None));
+}
+
+const PAGES: &str = r#"
+    syntax = "proto3";
+    package pages.v1;
+    import "google/api/annotations.proto";
+    import "google/api/httpbody.proto";
+
+    service Pages {
+      rpc GetRaw(Ask) returns (google.api.HttpBody) { option (google.api.http) = {get: "/v1/raw/{name}"}; }
+      rpc GetPage(Ask) returns (Page) { option (google.api.http) = {get: "/v1/pages/{name}" response_body: "html"}; }
+    }
+    message Ask { string name = 1; }
+    message Page { google.api.HttpBody html = 1; Book book = 2; }
+    message Book { string id = 1; string etag = 2; }
+"#;
+
+/// What kind a body is, and what it holds.
+type Raw = (&'static str, &'static [u8]);
+
+/// Answers every call with a body like this; with a page without one, where there is none.
+fn pages(body: Option<Raw>) -> Gateway {
+    let handler: Handler = Arc::new(move |method, request| {
+        let pool = request.get_ref().descriptor().parent_pool().clone();
+        let message = |name: &str| DynamicMessage::new(pool.get_message_by_name(name).unwrap());
+        let raw = body.map(|(kind, data)| {
+            let mut raw = message("google.api.HttpBody");
+            raw.set_field_by_name("content_type", Value::String(kind.to_owned()));
+            raw.set_field_by_name("data", Value::Bytes(Bytes::from_static(data)));
+            raw
+        });
+        let mut book = message("pages.v1.Book");
+        book.set_field_by_name("id", Value::String("b1".to_owned()));
+        book.set_field_by_name("etag", Value::String("e1".to_owned()));
+        let mut page = message("pages.v1.Page");
+        page.set_field_by_name("book", Value::Message(book));
+        if let Some(raw) = &raw {
+            page.set_field_by_name("html", Value::Message(raw.clone()));
+        }
+        let answer = match (method.as_str(), text(request.get_ref(), "name").as_str()) {
+            (_, "gone") => Err(Status::not_found("gone")),
+            ("GetRaw", _) => Ok(once(raw.unwrap_or_else(|| message("google.api.HttpBody")))),
+            _ => Ok(once(page)),
+        };
+        Box::pin(async { answer })
+    });
+    Gateway::of(PAGES, handler, resources(), |routes| routes).unwrap()
+}
+
+#[tokio::test]
+async fn raw_body_is_sent_as_it_is_whatever_accept_says() {
+    let html: &[u8] = b"<p>\"\xc3\xa6\"</p>";
+    let unknown = "application/octet-stream";
+    let cases: [(Option<Raw>, &str, &[u8]); 6] = [
+        (Some(("text/html; charset=utf-8", html)), "text/html; charset=utf-8", html),
+        (Some(("application/pdf", b"%PDF\x00\xff\xfe")), "application/pdf", b"%PDF\x00\xff\xfe"),
+        (Some(("application/json", b"{ }")), "application/json", b"{ }"),
+        (Some(("", html)), unknown, html),
+        (Some(("text/html", b"")), "text/html", b""),
+        (None, unknown, b""),
+    ];
+    let accepts =
+        ["", "*/*", "text/html", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "application/json", "image/png"];
+    for (sent, kind, body) in cases {
+        let gateway = pages(sent);
+        for (path, accept) in ["/v1/raw/x", "/v1/pages/x"].into_iter().flat_map(|path| accepts.map(|it| (path, it))) {
+            let request = http::Request::get(path).header("accept", accept).body(Body::empty()).unwrap();
+            let (parts, answer) = gateway.send(request).await.into_parts();
+            let answer = answer.collect().await.unwrap().to_bytes();
+            assert_eq!(
+                (parts.status.as_u16(), &parts.headers["content-type"], &answer[..]),
+                (200, &kind.parse().unwrap(), body),
+                "{path} {accept}"
+            );
+            assert!(!parts.headers.contains_key("grpc-status"), "{:?}", parts.headers);
+        }
+    }
+}
+
+#[tokio::test]
+async fn raw_body_keeps_etag_head_and_failures_as_they_are() {
+    let gateway = pages(Some(("text/html", b"<p>")));
+    let (status, headers, body) = gateway.get("/v1/pages/x", &[]).await;
+    assert_eq!((status, headers["etag"].to_str().unwrap(), body.as_str()), (200, "\"e1\"", "<p>"));
+    let (status, headers, body) = gateway.get("/v1/pages/x", &[("if-none-match", "\"e1\"")]).await;
+    assert_eq!((status, headers.get("content-type"), body.as_str()), (304, None, ""));
+    let (status, headers, body) = gateway.answer(http::Request::head("/v1/pages/x").body(Body::empty()).unwrap()).await;
+    assert_eq!((status, headers["content-length"].to_str().unwrap(), body.as_str()), (200, "3", ""));
+    assert_eq!(headers["content-type"], "text/html");
+    for path in ["/v1/raw/gone", "/v1/pages/gone"] {
+        let (status, headers, body) = gateway.get(path, &[("accept", "text/html")]).await;
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (404, "application/json"));
+        assert_eq!(serde_json::from_str::<Json>(&body).unwrap()["status"], "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn raw_body_of_a_kind_that_is_no_header_fails() {
+    for kind in ["text/html\r\nset-cookie: a=b", "text/html\0"] {
+        let (status, headers, body) = pages(Some((kind, b"<p>"))).get("/v1/raw/x", &[]).await;
+        assert_eq!((status, headers.get("set-cookie")), (500, None));
+        assert_eq!(serde_json::from_str::<Json>(&body).unwrap()["status"], "INTERNAL");
+    }
 }

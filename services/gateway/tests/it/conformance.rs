@@ -26,6 +26,9 @@ struct Case {
     rpc: Option<String>,
     received: Option<Value>,
     answer: Option<Value>,
+    /// The whole answer, where it is no JSON.
+    answer_text: Option<String>,
+    content_type: Option<String>,
     #[serde(default)]
     answer_text_contains: Vec<String>,
     allow: Option<String>,
@@ -105,6 +108,15 @@ async fn check(gateway: &Gateway, case: &Case) -> Result<(), String> {
         let answer: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
         if &answer != expected {
             return Err(format!("the answer is {text}"));
+        }
+    }
+    if let Some(expected) = case.answer_text.as_ref().filter(|expected| **expected != text) {
+        return Err(format!("the answer is {text}, not {expected}"));
+    }
+    if let Some(expected) = &case.content_type {
+        let kind = parts.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind != expected {
+            return Err(format!("Content-Type is {kind:?}"));
         }
     }
     if let Some(missing) = case.answer_text_contains.iter().find(|part| !text.contains(*part)) {

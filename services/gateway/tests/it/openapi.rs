@@ -12,6 +12,7 @@ const PROTO: &str = r#"
     import "buf/validate/validate.proto";
     import "google/api/annotations.proto";
     import "google/api/field_behavior.proto";
+    import "google/api/httpbody.proto";
     import "google/protobuf/timestamp.proto";
 
     // Books and who has them. Calls may fail with MISSING; commands also with TAKEN.
@@ -32,6 +33,15 @@ const PROTO: &str = r#"
       // Changes a note alone.
       rpc Note(CreateRequest) returns (CreateResponse) {
         option (google.api.http) = {put: "/v1/books/{title}/note" body: "note" response_body: "book"};
+      }
+    }
+    // Books as they were printed.
+    service Press {
+      // A cover.
+      rpc Cover(GetRequest) returns (google.api.HttpBody) { option (google.api.http) = {get: "/v1/covers/{name}"}; }
+      // A page.
+      rpc Page(GetRequest) returns (PageResponse) {
+        option (google.api.http) = {get: "/v1/pages/{name}" response_body: "html"};
       }
     }
     // Another service with a method of the same name.
@@ -72,6 +82,7 @@ const PROTO: &str = r#"
     message CreateResponse { Book book = 1; }
     message Book { string id = 1; string etag = 2; map<string, int32> copies = 3; }
     message CreateBody { string box = 1; }
+    message PageResponse { google.api.HttpBody html = 1; Book book = 2; }
     message Error { string text = 1; }
 "#;
 
@@ -209,4 +220,19 @@ async fn reasons_unknown_every_call_may_fail_in_any_way_and_misnamed_ones_are_re
         let error = document(OpenApi { reasons, ..about() }).await.unwrap_err().to_string();
         assert!(error.contains(names) || error.contains("KIND_NOVEL"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn raw_body_is_of_any_media_type_and_its_message_is_no_schema() {
+    let document = document(about()).await.unwrap();
+    for path in ["/v1/covers/{name}", "/v1/pages/{name}"] {
+        let responses = &document["paths"][path]["get"]["responses"];
+        assert_eq!(responses["200"]["content"], json!({"*/*": {"schema": {"type": "string"}}}), "{path}");
+        assert!(responses["200"]["description"].as_str().unwrap().contains("`Content-Type`"), "{path}");
+        assert!(responses["404"]["content"]["application/json"].is_object(), "{path}");
+    }
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(!schemas.contains_key("HttpBody") && !schemas.contains_key("PageResponse"), "{:?}", schemas.keys());
+    let page = &document["paths"]["/v1/pages/{name}"]["get"]["responses"];
+    assert!(page["200"]["headers"]["ETag"].is_object() && page["304"].is_object());
 }
