@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 2] = [
+const MIGRATIONS: [SqlMigration; 3] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -37,6 +37,11 @@ const MIGRATIONS: [SqlMigration; 2] = [
         name: "m20261123_000002_authority",
         up: include_str!("../sql/m20261123_000002_authority.up.sql"),
         down: include_str!("../sql/m20261123_000002_authority.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261123_000003_gates",
+        up: include_str!("../sql/m20261123_000003_gates.up.sql"),
+        down: include_str!("../sql/m20261123_000003_gates.down.sql"),
     },
 ];
 

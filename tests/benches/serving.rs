@@ -26,6 +26,7 @@ pub fn config(urls: &Urls, issuer: &Issuer, connections: u32) -> Config {
         limits: Limits::unlimited(),
         tls: None,
         trusted_proxies: Vec::new(),
+        clock: None,
         drain: Duration::from_secs(1),
         otlp_endpoint: None,
         trace_ratio: 0.01,

@@ -6,6 +6,7 @@ import os
 import re
 
 import schemathesis
+from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData
 
 # Refused for what the request says in a language of its own, or for what it would do: no schema knows either.
@@ -18,9 +19,13 @@ BEYOND_SCHEMA = {
 }
 
 # Fields that depend on another, or on the day: changes on their mask, the planned value on the benefit's kind, and what
-# is measured has been. A unit's days, which have an order, and where it is moved, which is not where it is. A file. And a 64-bit integer, which is text: no keyword bounds what it says.
+# is measured has been. A unit's days, which have an order, and where it is moved, which is not where it is. A file. A gate
+# model, which is checked as a whole; a criterion, which the model names, and its evidence; conditions and reasons to hold,
+# which belong to their outcomes; days, which the calendar has. And a 64-bit integer, which is text: no keyword bounds what
+# it says.
 DEPENDENT = re.compile(
     r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on|valid_from|valid_until|parent|content(\[.+)?"
+    r"|definition\..+|criterion|evidence|hold_reasons|conditions(\[.+)?|\w+_on|(amount|budget)_ore|days"
 )
 
 PATIENCE = re.compile(r"[0-9]{1,5}([.][0-9]{1,3})?(s|ms)?")
@@ -62,6 +67,10 @@ def before_call(context, case, kwargs):
         if name == "organisation" or _called[operation] % 2:
             case.path_parameters[name] = sample[re.sub("_(.)", lambda found: found[1].upper(), name)]
     case.query = {name: _sound(value, {}) for name, value in (case.query or {}).items()}
+    if isinstance(case.body, dict) and _called[operation] in (1, 3, 5, 7):
+        # The first are the sample itself: what follows may find it changed.
+        of_path = {re.sub("_(.)", lambda found: found[1].upper(), name) for name in case.path_parameters or {}}
+        case.body = {name: value for name, value in sample.items() if name not in of_path}
     body = case.body if isinstance(case.body, dict) else None
     if "etag" in sample:
         # In the body or in If-Match, for which schemathesis draws values of its own, whatever the pattern.
@@ -81,14 +90,16 @@ def before_call(context, case, kwargs):
             unit["name"] += f" {operation} {_called[operation]}"
     if "updateMask" in case.body:
         case.body["updateMask"] = ",".join(case.body["changes"])
-    for name in {"orgUnit", "parent", "content", "format", "portfolio", "roleGrant", "scope"} & case.body.keys() & sample.keys():
+    known = {"orgUnit", "parent", "content", "format", "portfolio", "roleGrant", "scope", "definition", "criterion"}
+    for name in known & case.body.keys() & sample.keys():
         case.body[name] = sample[name]
 
 
 @schemathesis.hook
 def after_call(context, case, response):
     """Learns etags."""
-    if response.status_code in (200, 201):
+    # A page to read is no resource.
+    if response.status_code in (200, 201) and "text/html" not in str(response.headers.get("content-type")):
         for resource in response.json().values():
             if isinstance(resource, dict) and "etag" in resource:
                 _etags[resource["id"]] = resource["etag"]
@@ -97,6 +108,9 @@ def after_call(context, case, response):
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """Keeps every failure but "valid data should have been accepted" where the reason is none of the schema's."""
+    if isinstance(failure, AcceptedNegativeData):
+        # ProtoJSON knows the values of enums by number too, which the document leaves out.
+        return not any(str((case.query or {}).get(name, "")).isdigit() for name in ("riskClass", "language"))
     if not isinstance(failure, RejectedPositiveData):
         return True
     error = response.json()

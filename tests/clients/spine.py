@@ -115,7 +115,9 @@ def check_progress(number, kind, baseline, target, actual):
 
 services = sorted(reflection.get_services())
 expect("services of the contract", [name for name in services if name.startswith("gevinst.v1.")], [
-    f"gevinst.v1.{name}Service" for name in ("Access", "Audit", "Benefit", "Gate", "Organisation", "Project")
+    f"gevinst.v1.{name}Service" for name in (
+        "Access", "Audit", "Benefit", "Condition", "Dossier", "Funding", "Gate", "Lesson", "Organisation", "Plan", "Project"
+    )
 ])
 print(f"reflection: {len(services)} services")
 
@@ -138,7 +140,7 @@ print(f"registered {project['number']}")
 
 review = call(SUBMITTER, "GateService", "SubmitGateReview", project=project["id"], gate="GATE_CODE_G1")["gate_review"]
 facts = check_basis(review["decision_basis"])
-expect("title in the basis", facts["project"]["title"], title)
+expect("title in the basis", facts["dossier"]["project"]["title"], title)
 print(f"submitted to G1, basis {review['decision_basis']['sha256']}")
 
 decision = {
@@ -170,6 +172,8 @@ benefits = [
 
 second = call(SUBMITTER, "GateService", "SubmitGateReview", project=project["id"], gate="GATE_CODE_G2")["gate_review"]
 facts = check_basis(second["decision_basis"])
-expect("benefits in the basis", [known["id"] for known in facts["benefits"]], [benefit["id"] for benefit in benefits])
-expect("earlier basis", [known["basis_sha256"] for known in facts["decisions"]], [review["decision_basis"]["sha256"]])
+known = [known["benefit"]["id"] for known in facts["dossier"]["benefits"]]
+expect("benefits in the basis", known, [benefit["id"] for benefit in benefits])
+decisions = [known["decision_basis"]["sha256"] for known in facts["dossier"]["decisions"]]
+expect("earlier basis", decisions, [review["decision_basis"]["sha256"]])
 print(f"submitted to G2, basis {second['decision_basis']['sha256']}")

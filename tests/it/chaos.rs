@@ -45,7 +45,7 @@ const WRITERS: usize = 8;
 /// How many connections the service has at most.
 const CONNECTIONS: i64 = 8;
 
-fn long() -> bool {
+pub fn long() -> bool {
     std::env::var("GEVINST_TEST_LONG").is_ok_and(|value| value == "1")
 }
 
@@ -157,19 +157,19 @@ impl Drop for Postgres {
 }
 
 /// PostgreSQL, the program in front of it, and an organisation with a unit.
-struct Stand {
-    service: Program,
+pub struct Stand {
+    pub service: Program,
     postgres: Postgres,
     env: Env,
     address: SocketAddr,
     admin: SocketAddr,
     issuer: Issuer,
-    organisation: Uuid,
+    pub organisation: Uuid,
     unit: String,
 }
 
 impl Stand {
-    async fn new(settings: &[(&'static str, &str)]) -> Self {
+    pub async fn new(settings: &[(&'static str, &str)]) -> Self {
         let folder = folder("chaos");
         let issuer = Issuer::open(&folder).unwrap();
         let postgres = Postgres::start_first(folder).await;
@@ -209,26 +209,26 @@ impl Stand {
     }
 
     /// Starts the service anew, on the same ports.
-    async fn start_service(&mut self) {
+    pub async fn start_service(&mut self) {
         self.service = Program::serve(&self.env, self.admin).await;
     }
 
-    async fn kill_service(&mut self) {
+    pub async fn kill_service(&mut self) {
         self.service.signal("KILL").await;
         assert_eq!(self.service.end().await.code(), None, "a signal ended it");
     }
 
     /// Someone with this role and a connection of their own.
-    fn person(&self, role: Role) -> Person {
+    pub fn person(&self, role: Role) -> Person {
         let channel = Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect_lazy();
         Person::new(channel, Some(self.issuer.token(role.name(), self.organisation, &[role]).unwrap()))
     }
 
-    fn office(&self) -> Person {
+    pub fn office(&self) -> Person {
         self.person(Role::PortfolioOffice)
     }
 
-    fn registration(&self, title: &str) -> pb::RegisterProjectRequest {
+    pub fn registration(&self, title: &str) -> pb::RegisterProjectRequest {
         pb::RegisterProjectRequest {
             organisation: self.organisation.to_string(),
             title: title.to_owned(),
@@ -391,7 +391,7 @@ async fn persist(office: &Person, request: &pb::RegisterProjectRequest, trouble:
 }
 
 /// Whether it was the service that answered: it never does so without a reason.
-fn answered(failure: &Failure) -> bool {
+pub fn answered(failure: &Failure) -> bool {
     !failure.reason.is_empty()
 }
 

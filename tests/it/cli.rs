@@ -42,7 +42,7 @@ fn refusal(output: &Output) -> String {
 }
 
 /// A database of the test's own on the run's cluster: what its URLs end with.
-async fn database() -> String {
+pub async fn database() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("cli_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let admin = Database::connect(&CLUSTER.admin).await.unwrap();
@@ -52,7 +52,7 @@ async fn database() -> String {
 }
 
 /// The run's URL, of another database.
-fn url(of_the_run: &str, database: &str) -> String {
+pub fn url(of_the_run: &str, database: &str) -> String {
     format!("{}/{database}", of_the_run.strip_suffix("/gevinst").unwrap())
 }
 
@@ -190,6 +190,7 @@ async fn config_prints_every_setting_and_no_secret_and_refuses_what_serve_refuse
         ("GEVINST_TLS_CLIENT_CA_FILE", file("none.ca", "")),
         ("GEVINST_TRUSTED_PROXIES", "the proxy".to_owned()),
         ("GEVINST_MAX_CONNECTIONS", "0".to_owned()),
+        ("GEVINST_CLOCK_SECONDS", "3601".to_owned()),
     ];
     for (name, value) in wrong {
         let mut env = env.clone();
@@ -341,14 +342,15 @@ async fn organisation_founded_once_prints_its_id_and_its_code_is_taken() {
 }
 
 /// `gevinst dev` in this data directory, up, with how long it took and what it said.
-async fn dev(env: &Env) -> (Program, Duration, String) {
+pub async fn dev(env: &Env) -> (Program, Duration, String) {
     let began = Instant::now();
     let mut gevinst = Program::start(&["dev"], env);
     let welcome = gevinst.said("Ctrl-C stops everything.").await;
     (gevinst, began.elapsed(), welcome)
 }
 
-fn person(welcome: &str, token: &str) -> Person {
+/// Who has this token, at the address that the welcome names.
+pub fn person(welcome: &str, token: &str) -> Person {
     let (_, address) = welcome.split_once("gRPC-Web and HTTP on ").unwrap();
     let address = address.split(',').next().unwrap().to_owned();
     Person::new(Endpoint::from_shared(address).unwrap().connect_lazy(), Some(token.to_owned()))
@@ -401,7 +403,8 @@ async fn dev_fifteen_projects_survive_stop_and_kill_and_nothing_runs_on() {
     let (mut gevinst, took, welcome) = dev(&env).await;
     tell(&format!("cli: gevinst dev, first start: {took:?}"));
     assert_eq!(projects(&person(&welcome, printed(&welcome, "OFFICE"))).await, 15);
-    assert_eq!(calls_as_printed(&welcome).await, ["organisations", "projects", "gates", "benefits", "auditEntries"]);
+    let calls = ["organisations", "projects", "gates", "criteria", "benefits", "auditEntries"];
+    assert_eq!(calls_as_printed(&welcome).await, calls);
     let token = run(&["token", "--role", "reader", "--person", "x"], &vec![env[1].clone()]).await;
     assert!(token.status.success(), "{token:?}");
     assert_eq!(projects(&person(&welcome, stdout(&token).trim())).await, 15);

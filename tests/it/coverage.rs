@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use gevinst::auth::Role;
+use gevinst::{auth::Role, wire};
 use gevinst_proto::{
     DESCRIPTOR_POOL,
     v1::{self as pb, GateCode, GateOutcome},
@@ -15,7 +15,12 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use serde_json::json;
 use tonic::Code;
 
-use crate::harness::{Person, World};
+use crate::{
+    conditions::{self, Condition},
+    funding::{appropriated, released},
+    harness::{Person, World, bare_model, owner},
+    plans::{baseline, planned as increment},
+};
 
 /// Services that answer without a token, and why.
 const OPEN: [&str; 3] = [
@@ -30,7 +35,7 @@ const OPEN: [&str; 3] = [
 pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
-    assert_eq!(services.len(), 6);
+    assert_eq!(services.len(), 11);
     services.iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
@@ -57,20 +62,38 @@ pub struct Objects {
     to_decide: pb::GateReview,
     to_withdraw: pb::GateReview,
     benefit: pb::Benefit,
+    model: pb::GateModel,
+    to_prepare: pb::Project,
+    to_change: pb::GateReview,
+    to_submit: pb::GateReview,
+    funded: pb::Project,
+    to_take_back: pb::Appropriation,
+    planned: pb::Project,
+    increment: pb::Increment,
     grant: pb::RoleGrant,
     to_lend: pb::RoleGrant,
     delegation: pb::Delegation,
     to_end: pb::Delegation,
     rule: pb::AuthorityRule,
     denial: pb::TokenDenial,
+    to_meet: String,
+    to_propose: String,
+    to_waive: pb::Condition,
 }
 
 impl Objects {
     /// Makes them.
     pub async fn in_(world: &World) -> Self {
+        let model = asking_the_office(world).await;
         let held = world.project().await;
-        world.decided(&held, GateCode::G1, GateOutcome::Hold).await;
+        let review = world.decided(&held, GateCode::G1, GateOutcome::Hold).await.gate_review.unwrap();
+        let owner = owner().await;
+        let condition = async || conditions::set(&owner, world, &review, &Condition::default()).await;
         let benefit = world.benefit(&held, "1", "2").await;
+        let (funded, planned) = (world.project().await, world.project().await);
+        released(world, &funded, 1, pb::SpendPurpose::General).await;
+        appropriated(world, &funded, 1).await;
+        world.office().call(baseline(world, &planned, 1, "2026-12-31")).await.unwrap();
         let to_lend = world.granted("portfolio-office", Role::SteeringGroup).await;
         Self {
             grant: world.granted("someone", Role::Finance).await,
@@ -78,6 +101,17 @@ impl Objects {
             to_end: world.lent(&to_lend, "substitute").await,
             rule: world.rule(1, false).await,
             denial: world.denied("nobody").await,
+            to_take_back: appropriated(world, &funded, 1).await,
+            increment: increment(world, &planned).await,
+            model,
+            to_prepare: world.project().await,
+            to_change: drafted(world).await,
+            to_submit: drafted(world).await,
+            funded,
+            planned,
+            to_meet: condition().await,
+            to_propose: condition().await,
+            to_waive: conditions::proposed(world, &condition().await).await,
             to_lend,
             organisation: world.id(),
             unit: world.unit("Prøveenhed").await,
@@ -93,13 +127,54 @@ impl Objects {
     }
 }
 
+/// A gate model that the office can assess something by.
+async fn asking_the_office(world: &World) -> pb::GateModel {
+    let text = Some(pb::LocalizedText { da: "Prøve".to_owned(), en: "Sample".to_owned() });
+    let criterion = pb::Criterion {
+        code: "SAMPLE".to_owned(),
+        title: text.clone(),
+        remedy: text,
+        kind: pb::CriterionKind::Assessment.into(),
+        strength: pb::CriterionStrength::Should.into(),
+        weight: 1,
+        principle: pb::Principle::GiveValue.into(),
+        gates: vec![GateCode::G1.into()],
+        assessors: vec!["portfolio-office".to_owned()],
+        ..Default::default()
+    };
+    let request = pb::PublishGateModelRequest {
+        organisation: world.id(),
+        definition: Some(pb::GateModelDefinition { criteria: vec![criterion], ..bare_model() }),
+        reason: "Prøve.".to_owned(),
+        validate_only: false,
+    };
+    world.office().call(request).await.unwrap().gate_model.unwrap()
+}
+
+async fn drafted(world: &World) -> pb::GateReview {
+    let request = pb::DraftGateReviewRequest {
+        organisation: world.id(),
+        project: world.project().await.id,
+        gate: GateCode::G1.into(),
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap().gate_review.unwrap()
+}
+
 /// A good request for each method, and the role that may make it.
 pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     let office = Role::PortfolioOffice;
     let (request, role) = match method {
         "ListOrganisations" => return (json!({}), office),
-        "GetOrganisation" | "ListOrgUnits" | "ListPortfolios" | "ListProjects" | "GetGateModel" | "ListBenefits" => {
-            (json!({}), office)
+        "GetOrganisation" | "ListOrgUnits" | "ListPortfolios" | "ListProjects" | "GetGateModel" | "ListBenefits"
+        | "ListConditions" => (json!({}), office),
+        "MeetCondition" => (
+            json!({"condition": of.to_meet, "evidence": [{"title": "t", "uri": "https://esdh.example/1"}], "reason": "r"}),
+            office,
+        ),
+        "ProposeConditionWaiver" => (json!({"condition": of.to_propose, "reason": "r"}), office),
+        "ApproveConditionWaiver" => {
+            (json!({"condition": of.to_waive.id, "reason": "r", "etag": of.to_waive.etag}), Role::SteeringGroup)
         }
         "CreateOrgUnit" => (json!({"name": "Ny enhed", "parent": of.unit.id}), office),
         "GetOrgUnit" => (json!({"orgUnit": of.unit.id}), office),
@@ -120,11 +195,34 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
                 "projectClass": "PROJECT_CLASS_EFFICIENCY", "portfolio": of.portfolio}),
             office,
         ),
+        "GetProjectDossier" | "GetGateReadiness" | "GetProjectHistory" => (json!({"project": of.idea.id}), office),
+        "GetDecisionPaper" => (json!({"project": of.to_decide.project, "gateReview": of.to_decide.id}), office),
         "GetProject" | "ListGateReviews" => (json!({"project": of.idea.id}), office),
         "UpdateProject" => (json!({"project": of.idea.id, "changes": {"title": "ny"}, "etag": of.idea.etag}), office),
         "ArchiveProject" => (json!({"project": of.to_archive.id, "etag": of.to_archive.etag}), office),
         "ResumeProject" => (json!({"project": of.held.id, "reason": "nu"}), Role::SteeringGroup),
         "SubmitGateReview" => (json!({"project": of.idea.id, "gate": "GATE_CODE_G1"}), office),
+        "PublishGateModel" => {
+            let bare = wire::json(&bare_model(), false).unwrap();
+            (json!({"definition": bare, "reason": "r"}), office)
+        }
+        "ListGateModels" => (json!({}), office),
+        "MigrateProjectGateModel" => {
+            (json!({"project": of.idea.id, "gateModel": of.model.id, "reason": "r"}), Role::SteeringGroup)
+        }
+        "AssessCriterion" => {
+            (json!({"project": of.idea.id, "criterion": "SAMPLE", "grade": "GRADE_GREEN", "reason": "r"}), office)
+        }
+        "ListCriterionAssessments" => (json!({"project": of.idea.id}), office),
+        "DraftGateReview" => (json!({"project": of.to_prepare.id, "gate": "GATE_CODE_G1"}), office),
+        "UpdateGateReviewDraft" => (
+            json!({"project": of.to_change.project, "gateReview": of.to_change.id, "changes": {"summary": "s"},
+                "etag": of.to_change.etag}),
+            office,
+        ),
+        "SubmitGateReviewDraft" => {
+            (json!({"project": of.to_submit.project, "gateReview": of.to_submit.id, "etag": of.to_submit.etag}), office)
+        }
         "GetGateReview" => (json!({"project": of.to_decide.project, "gateReview": of.to_decide.id}), office),
         "DecideGateReview" => (
             json!({"project": of.to_decide.project, "gateReview": of.to_decide.id, "outcome": "GATE_OUTCOME_GO",
@@ -143,6 +241,42 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
         "RecordMeasurement" => {
             (json!({"benefit": of.benefit.id, "value": "1", "measuredOn": "2026-01-31", "source": "s"}), office)
         }
+        "RecordAppropriation" => (
+            json!({"project": of.idea.id, "basis": "APPROPRIATION_BASIS_EXISTING_FRAME", "body": "b", "amountOre": "1",
+                "expenditureType": "EXPENDITURE_TYPE_OPERATING", "decidedOn": "2026-01-31", "caseNumber": "c",
+                "firstYear": 2026}),
+            Role::Finance,
+        ),
+        "EndAppropriation" => (
+            json!({"project": of.to_take_back.project, "appropriation": of.to_take_back.id, "reason": "r"}),
+            Role::Finance,
+        ),
+        "RecordExpenditure" => (
+            json!({"project": of.funded.id, "amountOre": "1", "spentOn": "2026-01-31", "source": "s",
+                "purpose": "SPEND_PURPOSE_GENERAL", "category": "COST_CATEGORY_OTHER"}),
+            Role::Integration,
+        ),
+        "ListExpenditures" | "GetProjectFunding" => (json!({"project": of.funded.id}), office),
+        "SetProjectBaseline" => {
+            (json!({"project": of.idea.id, "budgetOre": "1", "endOn": "2026-12-31", "scope": "s"}), office)
+        }
+        "ChangeDirection" => (
+            json!({"project": of.planned.id, "from": "f", "to": "t", "trigger": "l", "endOn": "2026-12-31"}),
+            Role::SteeringGroup,
+        ),
+        "PlanIncrement" => (
+            json!({"project": of.held.id, "benefit": of.benefit.id, "goal": "g", "scope": "s", "startOn": "2026-09-01",
+                "days": 7, "doneCriteria": ["d"]}),
+            office,
+        ),
+        "EndIncrement" => {
+            (json!({"project": of.planned.id, "increment": of.increment.id, "done": true, "result": "r"}), office)
+        }
+        "GetProjectPlan" => (json!({"project": of.planned.id}), office),
+        "PublishLesson" => {
+            (json!({"project": of.idea.id, "what": "w", "why": "w", "advice": "a", "tags": ["t"]}), office)
+        }
+        "ListLessons" => (json!({}), office),
         "GrantRole" => (
             json!({"subject": "s", "role": "ROLE_FINANCE", "reason": "r",
                 "scope": {"kind": "SCOPE_KIND_ORG_UNIT", "id": of.unit.id}}),
@@ -246,7 +380,19 @@ async fn every_rpc_on_another_organisations_objects_not_found_i25() {
         let refused = code(&caller, &method, &message(&method, foreign.clone())).await;
         assert_eq!(refused, not_found, "{} in their organisation", method.full_name());
         // Our organisation, and each of their objects in turn.
-        for field in ["orgUnit", "project", "gateReview", "benefit", "parent", "portfolio"] {
+        let fields_named = [
+            "orgUnit",
+            "project",
+            "gateReview",
+            "benefit",
+            "appropriation",
+            "increment",
+            "condition",
+            "gateModel",
+            "parent",
+            "portfolio",
+        ];
+        for field in fields_named {
             let Some(id) = fields.get(field) else { continue };
             let (mut request, _) = sample(method.name(), &own);
             request[field] = id.clone();

@@ -142,6 +142,7 @@ fn every_role_reads_what_it_covers_and_who_changes_an_object_reads_it() {
         let reading = match about(action) {
             About::Project => Action::ProjectRead,
             About::Review => Action::GateRead,
+            About::Condition => Action::ConditionRead,
             About::Benefit => Action::BenefitRead,
             _ => continue,
         };
@@ -156,8 +157,9 @@ fn every_role_reads_what_it_covers_and_who_changes_an_object_reads_it() {
         for subject in cast.people() {
             let change = Case { subject, ..Case::new(action) };
             let read = Case { subject, ..Case::new(reading) };
-            // Who submitted, and has since lost the role to, may still take it back.
-            let takes_back = action == Action::GateWithdraw && subject == cast.submitter;
+            // Who submitted or drafted, and has since lost the role to, may still take it back.
+            let takes_back = action == Action::GateWithdraw && subject == cast.submitter
+                || [Action::GateWithdraw, Action::GateRedraft].contains(&action) && subject == cast.drafter;
             assert!(read.is_allowed(&cast) || takes_back || !change.is_allowed(&cast), "{action:?} by {subject}");
         }
     }
@@ -176,9 +178,14 @@ fn program_decides_nothing_and_gives_no_authority() {
     let expected = [
         "authority_rule.end",
         "authority_rule.set",
+        "condition.approve_waiver",
+        "criterion.assess",
         "delegation.approve",
         "delegation.end",
+        "direction.change",
         "gate.decide",
+        "gate_model.migrate",
+        "gate_model.publish",
         "role_grant.create",
         "role_grant.revoke",
     ];

@@ -519,7 +519,8 @@ async fn track_small_unless_said_otherwise_s08_and_portfolio_if_any() {
     // What a gate decides on says both.
     let review = world.submitted(&out, pb::GateCode::G1).await;
     let basis: serde_json::Value = serde_json::from_str(&review.decision_basis.unwrap().canonical_json).unwrap();
-    assert_eq!((basis["project"]["track"].as_str(), basis["project"]["portfolio"].as_str()), (Some("STANDARD"), None));
+    let project = &basis["dossier"]["project"];
+    assert_eq!((project["track"].as_str(), project["portfolio"].as_str()), (Some("TRACK_STANDARD"), None));
 }
 
 #[tokio::test]

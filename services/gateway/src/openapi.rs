@@ -35,6 +35,8 @@ pub struct OpenApi {
     pub package: String,
     /// Where the contract says for which reasons calls fail; without it every call may fail in any way.
     pub reasons: Option<Reasons>,
+    /// The media type of every answer that is a `google.api.HttpBody`, where they all have one; else any.
+    pub raw_media_type: Option<String>,
 }
 
 /// How a contract names the reasons for which calls fail.

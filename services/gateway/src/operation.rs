@@ -239,7 +239,8 @@ impl Writer<'_> {
             json!({"application/x-ndjson": {"schema": output}, "text/event-stream": {"schema": {"type": "string"}},
                 "application/json": {"schema": {"type": "array", "items": output}}})
         } else if binding.is_raw {
-            json!({"*/*": {"schema": output}})
+            let media_type = self.about.raw_media_type.as_deref().unwrap_or("*/*");
+            json!({media_type: {"schema": output}})
         } else {
             json!({"application/json": {"schema": output}})
         };

@@ -247,11 +247,18 @@ impl Schemas {
             return given.clone();
         }
         if field.is_list() {
-            return json!([]);
+            let least = rules.as_ref().and_then(|(_, rules)| number(rules, "min_items")).unwrap_or_default();
+            return if least < 1.0 { json!([]) } else { json!([self.one_example(field)]) };
         }
         if field.is_map() {
             return json!({});
         }
+        self.one_example(field)
+    }
+
+    /// One value of the field's type.
+    fn one_example(&mut self, field: &FieldDescriptor) -> Json {
+        let rules = self.rules(field).and_then(|rules| set_rules(&rules));
         let is = |name: &str| rules.as_ref().is_some_and(|(_, rules)| flag(rules, name));
         match field.kind() {
             Kind::String if is("uuid") => json!("0199c2a4-7f00-7000-8000-000000000001"),

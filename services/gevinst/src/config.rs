@@ -101,6 +101,9 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The proxies whose word is taken for where a call comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// How often this replica looks for what a passed day makes happen, and how long another waits before it takes over
+    /// (three times that); never when absent. One replica that does is enough, and has to be.
+    pub clock: Option<Duration>,
     /// How long accepted calls may go on after a shutdown signal.
     pub drain: Duration,
     /// Where traces are sent (OTLP over gRPC); nowhere when absent.
@@ -150,6 +153,7 @@ impl Config {
             },
             tls: reader.tls(),
             trusted_proxies: reader.trusted_proxies(),
+            clock: reader.clock(),
             drain: Duration::from_millis(reader.or("DRAIN_MS", "30000")),
             otlp_endpoint: reader.take("OTLP_ENDPOINT"),
             trace_ratio: reader.or("TRACE_RATIO", "1"),
@@ -195,6 +199,7 @@ impl fmt::Display for Config {
             limits,
             tls,
             trusted_proxies,
+            clock,
             drain,
             otlp_endpoint,
             trace_ratio,
@@ -241,6 +246,7 @@ impl fmt::Display for Config {
         }
         let proxies: Vec<String> = trusted_proxies.iter().map(IpNet::to_string).collect();
         set("TRUSTED_PROXIES", &proxies.join(","))?;
+        set("CLOCK_SECONDS", &clock.map_or(0, |every| every.as_secs()))?;
         set("DRAIN_MS", &drain.as_millis())?;
         if let Some(endpoint) = otlp_endpoint {
             set("OTLP_ENDPOINT", &without_secrets(endpoint))?;
@@ -404,6 +410,13 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// 0 is never.
+    fn clock(&mut self) -> Option<Duration> {
+        let seconds: u64 = self.or("CLOCK_SECONDS", "60");
+        self.check(seconds <= 3600, "GEVINST_CLOCK_SECONDS must be at most 3600");
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// Addresses and networks, with commas between them.

@@ -17,8 +17,9 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, Statement, TransactionTrait, Value,
 };
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use tracing::{Instrument, Span, field::Empty, info_span};
+use uuid::Uuid;
 
 use crate::{
     auth::{
@@ -27,7 +28,7 @@ use crate::{
     },
     config::Secret,
     error::{Error, Result, is_connection, is_lost},
-    ids::OrganisationId,
+    ids::{ConditionId, OrganisationId},
 };
 
 /// How long an idempotency key is remembered.
@@ -112,7 +113,7 @@ impl Db {
             (SELECT * FROM organisations o WHERE o.id = caller.id AND NOT EXISTS (SELECT FROM token_denials n \
                 WHERE n.organisation_id = caller.id AND n.lifted_at IS NULL AND (n.value, n.claim) IN (($2, 'SUBJECT'), ($3, 'TOKEN_ID'))) \
                 OFFSET 0) AS answer ORDER BY answer.name";
-        let ids: Vec<uuid::Uuid> = caller.organisations().map(OrganisationId::uuid).collect();
+        let ids: Vec<Uuid> = caller.organisations().map(OrganisationId::uuid).collect();
         let statement = postgres(sql, [ids.into(), caller.subject().into(), caller.token_id().into()]);
         let span = statement_span(sql);
         Ok(self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?)
@@ -202,6 +203,51 @@ impl Db {
     /// to.
     pub async fn keep_refused(&self, statement: Statement) -> Result<(), DbErr> {
         self.alive(|| traced(statement_span(&statement.sql), self.pool.execute_raw(statement.clone()))).await.map(drop)
+    }
+
+    /// Takes the lease of a job, or prolongs it, by the database's own time; `false` while another holds it.
+    pub async fn take_lease(&self, job: &str, holder: Uuid, length: Duration) -> Result<bool, DbErr> {
+        let sql = "INSERT INTO clock_leases AS l (job, holder, until) VALUES ($1, $2, now() + $3 * interval '1 second') \
+            ON CONFLICT (job) DO UPDATE SET holder = excluded.holder, until = excluded.until \
+            WHERE l.holder = excluded.holder OR l.until < now() RETURNING job";
+        let statement = postgres(sql, [job.into(), holder.into(), length.as_secs_f64().into()]);
+        let span = statement_span(sql);
+        let rows = self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Gives a lease back, if it is still this holder's: the next one need not wait.
+    pub async fn give_back_lease(&self, job: &str, holder: Uuid) -> Result<(), DbErr> {
+        let sql = "UPDATE clock_leases SET until = now() WHERE job = $1 AND holder = $2";
+        let statement = postgres(sql, [job.into(), holder.into()]);
+        self.alive(|| traced(statement_span(sql), self.pool.execute_raw(statement.clone()))).await.map(drop)
+    }
+
+    /// Open conditions whose last day has passed, but for these: so many at most, of all organisations, in one round trip.
+    ///
+    /// Each side names a column of the one before, as in [`Self::organisations`]: which organisations there are is asked
+    /// under the clock's own setting, and each one's conditions under its own. What is seen within an organisation is set
+    /// once for all of them, because PostgreSQL reads that setting once a statement.
+    pub async fn overdue(
+        &self,
+        today: Date,
+        but: &[Uuid],
+        most: i64,
+    ) -> Result<Vec<(OrganisationId, ConditionId)>, DbErr> {
+        let sql = "SELECT due.organisation_id, due.id FROM (SELECT set_config('app.clock', 'on', true) AS is_on OFFSET 0) AS clock \
+            CROSS JOIN LATERAL (SELECT array_agg(o.id) AS ids, set_config('app.scopes', array_agg(o.id)::text, true) AS scopes \
+                FROM organisations o WHERE clock.is_on = 'on' OFFSET 0) AS every \
+            CROSS JOIN LATERAL (SELECT set_config('app.organisation', id::text, true)::uuid AS id \
+                FROM unnest(every.ids) AS id WHERE every.scopes <> '' OFFSET 0) AS one \
+            CROSS JOIN LATERAL (SELECT c.organisation_id, c.id FROM conditions c WHERE c.organisation_id = one.id \
+                AND c.state = 'OPEN' AND c.due_on < $1 AND c.id <> ALL ($2) OFFSET 0) AS due LIMIT $3";
+        let statement = postgres(sql, [today.into(), but.to_vec().into(), most.into()]);
+        let span = statement_span(sql);
+        let rows = self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?;
+        let found = rows
+            .iter()
+            .map(|row| Ok((OrganisationId::new(row.try_get_by_index(0)?), ConditionId::new(row.try_get_by_index(1)?))));
+        found.collect()
     }
 
     /// The names of the migrations that the database has, oldest first.

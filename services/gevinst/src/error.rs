@@ -57,7 +57,8 @@ impl Language {
         best.1
     }
 
-    fn tag(self) -> &'static str {
+    /// Its tag (BCP 47).
+    pub fn tag(self) -> &'static str {
         match self {
             Self::Danish => "da",
             Self::English => "en",
@@ -112,7 +113,7 @@ pub enum Error {
     AlreadyApproved,
     /// One answer a person and principal.
     AlreadyVoted,
-    /// The first answer was another.
+    /// An earlier answer of this outcome named other conditions or reasons.
     VotesDiffer {
         /// Which.
         outcome: String,
@@ -166,6 +167,69 @@ pub enum Error {
     ReviewNotOpen {
         /// DECIDED or WITHDRAWN.
         state: String,
+    },
+    /// Must criteria of the gate are not met (I02).
+    CriteriaNotMet {
+        /// Their codes.
+        criteria: String,
+    },
+    /// What is released has no appropriation (I05).
+    AppropriationMissing {
+        /// How much more would have to be appropriated, in øre.
+        missing_ore: i64,
+    },
+    /// More than gates have released (I05).
+    SpendExceedsAuthority {
+        /// What is left, in øre.
+        left_ore: i64,
+    },
+    /// Neither stopped nor closed without a lesson (I20).
+    LessonMissing,
+    /// The track does not have this outcome.
+    OutcomeNotAllowed {
+        /// The outcome.
+        outcome: String,
+        /// The track that does not have it.
+        track: String,
+    },
+    /// The condition is settled.
+    ConditionNotOpen {
+        /// Where it is.
+        state: String,
+    },
+    /// Nobody has proposed to waive it.
+    WaiverNotProposed,
+    /// A blocking condition has lapsed.
+    ConditionLapsed,
+    /// No draft any more.
+    ReviewNotDraft {
+        /// Where it is.
+        state: String,
+    },
+    /// Only the latest decision can be corrected.
+    ReviewNotLatest,
+    /// There is a baseline.
+    BaselineExists,
+    /// There is no baseline to change from.
+    BaselineMissing,
+    /// Larger than the track allows (S09).
+    IncrementTooLarge {
+        /// What a step may cost, in øre; 0 for no cap.
+        max_ore: i64,
+        /// How many days it may take; 0 for no cap.
+        max_days: i32,
+    },
+    /// No gate leads on from the stage.
+    StageNotInModel {
+        /// The stage.
+        stage: String,
+    },
+    /// A draft has no frozen basis.
+    ReviewNotSubmitted,
+    /// The project has as many as it can have.
+    TooMany {
+        /// Of what.
+        kind: &'static str,
     },
     /// The name is in use.
     NameTaken {
@@ -268,6 +332,22 @@ impl Error {
             Self::GateNotNext { .. } => ErrorReason::GateNotNext,
             Self::ReviewAlreadyOpen => ErrorReason::ReviewAlreadyOpen,
             Self::ReviewNotOpen { .. } => ErrorReason::ReviewNotOpen,
+            Self::CriteriaNotMet { .. } => ErrorReason::CriteriaNotMet,
+            Self::AppropriationMissing { .. } => ErrorReason::AppropriationMissing,
+            Self::SpendExceedsAuthority { .. } => ErrorReason::SpendExceedsAuthority,
+            Self::LessonMissing => ErrorReason::LessonMissing,
+            Self::OutcomeNotAllowed { .. } => ErrorReason::OutcomeNotAllowed,
+            Self::ConditionNotOpen { .. } => ErrorReason::ConditionNotOpen,
+            Self::WaiverNotProposed => ErrorReason::WaiverNotProposed,
+            Self::ConditionLapsed => ErrorReason::ConditionLapsed,
+            Self::ReviewNotDraft { .. } => ErrorReason::ReviewNotDraft,
+            Self::ReviewNotLatest => ErrorReason::ReviewNotLatest,
+            Self::BaselineExists => ErrorReason::BaselineExists,
+            Self::BaselineMissing => ErrorReason::BaselineMissing,
+            Self::IncrementTooLarge { .. } => ErrorReason::IncrementTooLarge,
+            Self::StageNotInModel { .. } => ErrorReason::StageNotInModel,
+            Self::ReviewNotSubmitted => ErrorReason::ReviewNotSubmitted,
+            Self::TooMany { .. } => ErrorReason::TooMany,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
             Self::UnitCycle => ErrorReason::UnitCycle,
@@ -308,6 +388,22 @@ impl Error {
             | Self::AlreadyApproved
             | Self::AlreadyVoted
             | Self::VotesDiffer { .. }
+            | Self::CriteriaNotMet { .. }
+            | Self::AppropriationMissing { .. }
+            | Self::SpendExceedsAuthority { .. }
+            | Self::LessonMissing
+            | Self::OutcomeNotAllowed { .. }
+            | Self::ConditionNotOpen { .. }
+            | Self::WaiverNotProposed
+            | Self::ConditionLapsed
+            | Self::ReviewNotDraft { .. }
+            | Self::ReviewNotLatest
+            | Self::BaselineExists
+            | Self::BaselineMissing
+            | Self::IncrementTooLarge { .. }
+            | Self::StageNotInModel { .. }
+            | Self::ReviewNotSubmitted
+            | Self::TooMany { .. }
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
             | Self::UnitCycle => Code::FailedPrecondition,
@@ -325,6 +421,19 @@ impl Error {
             Self::RoleMissing { action, needs, .. } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],
             Self::Forbidden { action, policy, .. } => {
                 vec![("action", (*action).to_owned()), ("policy", policy.clone())]
+            }
+            Self::CriteriaNotMet { criteria } => vec![("criteria", criteria.clone())],
+            Self::AppropriationMissing { missing_ore } => vec![("missing_ore", missing_ore.to_string())],
+            Self::SpendExceedsAuthority { left_ore } => vec![("left_ore", left_ore.to_string())],
+            Self::OutcomeNotAllowed { outcome, track } => vec![("outcome", outcome.clone()), ("track", track.clone())],
+            Self::ConditionNotOpen { state } => vec![("state", state.clone())],
+            Self::ReviewNotDraft { state } => vec![("state", state.clone())],
+            Self::IncrementTooLarge { max_ore, max_days } => {
+                vec![("max_ore", max_ore.to_string()), ("max_days", max_days.to_string())]
+            }
+            Self::StageNotInModel { stage } => vec![("stage", stage.clone())],
+            Self::TooMany { kind } => {
+                vec![("type", (*kind).to_owned()), ("most", crate::projects::MOST_OF_EACH.to_string())]
             }
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],

@@ -40,6 +40,26 @@ kinds! {
     Project ProjectId "project";
     /// A review of a project at a gate.
     GateReview GateReviewId "gate_review";
+    /// A version of the gate model.
+    GateModel GateModelId "gate_model";
+    /// How a criterion stands.
+    CriterionAssessment CriterionAssessmentId "criterion_assessment";
+    /// A condition of a decision.
+    Condition ConditionId "condition";
+    /// Where money comes from.
+    Appropriation AppropriationId "appropriation";
+    /// Money that a gate has released.
+    SpendAuthority SpendAuthorityId "spend_authority";
+    /// What was spent.
+    Expenditure ExpenditureId "expenditure";
+    /// A change of direction.
+    DirectionChange DirectionChangeId "direction_change";
+    /// A small step.
+    Increment IncrementId "increment";
+    /// Something learnt.
+    Lesson LessonId "lesson";
+    /// A turn in a project's life.
+    ProjectEvent ProjectEventId "project_event";
     /// A benefit.
     Benefit BenefitId "benefit";
     /// A measurement of a benefit.

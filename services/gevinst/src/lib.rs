@@ -23,6 +23,7 @@
 //! | [`auth`] | who calls, what they hold, and the policies of who may what |
 //! | [`error`] | every way to fail, and what the caller is told |
 //! | [`audit`] | what is recorded of every change and refusal |
+//! | `clock` | what happens because a day has passed, and on which replica |
 //! | [`listing`] | filters, orders and pages |
 //! | [`readiness`] | when calls can be answered |
 //!
@@ -31,6 +32,11 @@
 //! | [`organisations`] | `OrganisationService` |
 //! | [`projects`] | `ProjectService` |
 //! | [`gates`] | `GateService` |
+//! | [`conditions`] | `ConditionService` |
+//! | [`funding`] | `FundingService` |
+//! | [`plans`] | `PlanService` |
+//! | [`lessons`] | `LessonService` |
+//! | [`dossier`] | `DossierService` |
 //! | [`benefits`] | `BenefitService` |
 //! | [`access`] | `AccessService` |
 //! | [`audit`] | `AuditService` |
@@ -41,7 +47,8 @@
 //! 2. Only `grpc.rs`, `server.rs`, `connections.rs`, `web`, `error.rs` and `auth/mod.rs` name tonic or axum, and
 //!    `dev/demo.rs`, a client of the API: `tests/it/architecture.rs`.
 //! 3. Only `error.rs` names a status code: `tests/it/architecture.rs`; its matches are exhaustive: the compiler.
-//! 4. A write exists only inside a command, which cannot commit without its audit entry: [`db::Scoped`] executes
+//! 4. A write exists only inside a command (but the clock's lease, which is no organisation's), which cannot commit without
+//!    its audit entry: [`db::Scoped`] executes
 //!    nothing, a transaction begins and commits in [`ctx`] alone, `Done` can only be made with an [`auth::Allowed`];
 //!    `tests/it/architecture.rs`, `tests/it/coverage.rs`.
 //! 5. A lookup is scoped to the caller's organisation: finders take an [`ids::OrganisationId`]; row-level security holds
@@ -56,18 +63,24 @@ pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod benefits;
+mod clock;
+pub mod conditions;
 pub mod config;
 mod connections;
 pub mod ctx;
 pub mod db;
 pub mod dev;
+pub mod dossier;
 pub mod error;
+pub mod funding;
 pub mod gates;
 pub mod ids;
+pub mod lessons;
 pub mod listing;
 pub mod migrate;
 pub mod organisations;
 pub mod peer;
+pub mod plans;
 pub mod projects;
 mod rates;
 pub mod readiness;

@@ -35,6 +35,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 use crate::{
     audit::door::Door,
     auth::{Caller, authenticate, policy::Policies, token::Verifier},
+    clock,
     config::Config,
     connections::{self, Connections},
     ctx::{App, Call, Clock, Ctx, Place},
@@ -101,6 +102,7 @@ pub struct Server {
     drain: Duration,
     calls: JoinHandle<()>,
     watch: JoinHandle<()>,
+    clock: Option<JoinHandle<()>>,
     door: (CancellationToken, JoinHandle<()>),
     admin: (CancellationToken, JoinHandle<()>),
 }
@@ -156,6 +158,25 @@ impl Server {
                 v1::gate_service_server::GateServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
+                v1::condition_service_server::ConditionServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::funding_service_server::FundingServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::plan_service_server::PlanServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::lesson_service_server::LessonServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::dossier_service_server::DossierServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
                 v1::benefit_service_server::BenefitServiceServer::new(service.clone())
                     .max_decoding_message_size(MAX_MESSAGE),
             )
@@ -193,9 +214,13 @@ impl Server {
         let calls = tokio::spawn(connections.serve(listener));
         readiness.look().await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
+        let clock = config.clock.map(|every| {
+            let work = clock::Work::new(app.clone(), metrics.clone(), every, stop.clone());
+            tokio::spawn(work.keep())
+        });
         let door_closed = CancellationToken::new();
-        let (db, clock, closed) = (app.db.clone(), app.clock.clone(), door_closed.clone());
-        let door = (door_closed, tokio::spawn(async move { door.keep(db, clock, closed).await }));
+        let (db, time, closed) = (app.db.clone(), app.clock.clone(), door_closed.clone());
+        let door = (door_closed, tokio::spawn(async move { door.keep(db, time, closed).await }));
         tracing::info!(%address, %admin_address, "serving");
         let admin = (admin_stop, admin_task);
         Ok(Self {
@@ -208,6 +233,7 @@ impl Server {
             drain: config.drain,
             calls,
             watch,
+            clock,
             door,
             admin,
         })
@@ -226,7 +252,10 @@ impl Server {
             while self.metrics.in_flight.get() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            // Those too that go on without their callers. No call is left that could start another.
+            if let Some(clock) = self.clock {
+                ended(clock.await);
+            }
+            // Those too that go on without their callers. Neither call nor clock is left that could start another.
             self.app.commands.wait().await;
             // What is left are streams that end with their callers (health watches) and connections that say goodbye.
             if tokio::time::timeout(GOODBYE, &mut calls).await.is_err() {

@@ -161,6 +161,10 @@ pub struct Metrics {
     /// Connections that are open.
     pub connections: Gauge,
     unserved: Family<UnservedLabels, Counter>,
+    /// Whether this replica does the clock's work.
+    pub clock: Gauge,
+    /// Conditions that this replica's clock has found overdue, and lapsed.
+    pub conditions_lapsed: Counter,
     ready: Gauge<f64, AtomicU64>,
 }
 
@@ -178,11 +182,15 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         let unserved: Family<UnservedLabels, Counter> = Family::default();
         registry.register("connections_unserved", "Connections that ended without a call, or broke", unserved.clone());
+        let clock = Gauge::default();
+        registry.register("clock", "Whether this replica holds the clock's lease", clock.clone());
+        let conditions_lapsed = Counter::default();
+        registry.register("conditions_lapsed", "Conditions lapsed by this replica's clock", conditions_lapsed.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        Self { registry, calls, seconds, in_flight, connections, unserved, ready }
+        Self { registry, calls, seconds, in_flight, connections, unserved, clock, conditions_lapsed, ready }
     }
 }
 

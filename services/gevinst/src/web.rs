@@ -2,14 +2,16 @@
 
 mod pages;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Router,
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use gevinst_gateway::{Carried, HeaderParameter, Matched, OpenApi, Options, Reasons, Resources};
 use gevinst_proto::DESCRIPTOR_SET;
 use http::{HeaderName, HeaderValue, Uri, header};
@@ -26,6 +28,7 @@ use tower_http::{
 use tracing::Span;
 
 use crate::{
+    dossier::paper,
     peer::Peer,
     server::{MAX_MESSAGE, Spent},
     texts,
@@ -74,6 +77,16 @@ const PROTECTION: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// The one page that a call answers with has one style, known by its hash: nothing else of it is followed, least of all
+/// what people have written.
+static PAPER_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, paper::STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("a hash in Base64 is visible ASCII")
+});
+
 /// Whoever has seen it encrypted asks for it in no other way.
 const ENCRYPTED_FOR_TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
@@ -86,6 +99,11 @@ async fn finish(request: Request, next: Next) -> Response {
         span.record("http.response.status_code", response.status().as_u16());
     }
     weaken_etag(&mut response);
+    let is_page = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/html");
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(is_page) {
+        let policy = || PAPER_POLICY.clone();
+        response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert_with(policy);
+    }
     for (name, value) in PROTECTION {
         response.headers_mut().entry(name).or_insert(value);
     }
@@ -146,6 +164,8 @@ fn openapi() -> OpenApi {
         ],
         examples: examples(),
         package: "gevinst.".to_owned(),
+        // What is no JSON here is a page to read.
+        raw_media_type: Some("text/html".to_owned()),
         reasons: Some(Reasons { names: "gevinst.v1.ErrorReason".to_owned(), of_commands: "commands also".to_owned() }),
     }
 }
@@ -164,6 +184,16 @@ fn examples() -> Map<String, Json> {
         "reason": "Grundlaget holder.",
         "source": "Sagssystemets månedsrapport",
         "measuredOn": "2026-10-31",
+        "dueOn": "2030-12-31",
+        "decidedOn": "2026-01-29",
+        "spentOn": "2026-10-31",
+        "startOn": "2027-01-04",
+        "endOn": "2027-06-30",
+        "criterion": "S24_SECURITY_SCREENING",
+        "code": "S29_BENEFIT",
+        "uri": "https://sager.hedeby.example/2026/notat",
+        "doneCriteria": ["Halvdelen bruger det hver uge."],
+        "firstYear": 2026,
         "validFrom": "2026-01-01",
         "validUntil": "2030-12-31",
         "fkOrgUuid": "3fd3f7a6-51d2-4cf5-8d0a-6f5f2f3c0a11",

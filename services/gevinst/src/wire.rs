@@ -1,8 +1,13 @@
 //! Values between their shape in the contract and their shape here.
 
+use prost::Message;
+use prost_reflect::{DeserializeOptions, DynamicMessage, ReflectMessage, SerializeOptions};
 use prost_types::{FieldMask, Timestamp};
 use rust_decimal::Decimal;
-use time::{Date, OffsetDateTime, macros::format_description};
+use time::{
+    Date, OffsetDateTime,
+    macros::{format_description, offset},
+};
 use uuid::Uuid;
 
 use crate::error::{ECHO, Error, Result};
@@ -12,22 +17,30 @@ pub fn timestamp(moment: OffsetDateTime) -> Timestamp {
     Timestamp { seconds: moment.unix_timestamp(), nanos: i32::try_from(moment.nanosecond()).unwrap_or_default() }
 }
 
-/// A day that validation has found to look like one.
+/// A day that validation has found to look like one. The calendar has no year 0, and PostgreSQL would write another.
 pub fn day(field: &str, text: &str) -> Result<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| Error::invalid(field, "is no day of the calendar; write it as 2026-01-31"))
+        .ok()
+        .filter(|day| day.year() > 0)
+        .ok_or_else(|| Error::invalid(field, "is no day of the calendar; write it as 2026-01-31"))
 }
 
-/// The day it is in Denmark: an hour ahead of UTC, two from the last Sunday of March to the last of October (Directive
-/// 2000/84/EC; the change is at 01:00 UTC). What happens on a day is held to it; where a day decides in SQL, PostgreSQL's own tables say the same.
+/// The day it is in Denmark. What happens on a day is held to it; where a day decides in SQL, PostgreSQL's own tables say
+/// the same.
 pub fn today(now: OffsetDateTime) -> Date {
+    in_denmark(now).date()
+}
+
+/// A moment as the clock in Denmark shows it: an hour ahead of UTC, two from the last Sunday of March to the last of
+/// October (Directive 2000/84/EC; the change is at 01:00 UTC).
+pub fn in_denmark(now: OffsetDateTime) -> OffsetDateTime {
     let change = |month: time::Month| {
         let last = Date::from_calendar_date(now.year(), month, 31).unwrap_or(Date::MIN);
         let sunday = last - time::Duration::days(last.weekday().number_days_from_sunday().into());
         sunday.with_hms(1, 0, 0).map_or(now, time::PrimitiveDateTime::assume_utc)
     };
     let summer = (change(time::Month::March)..change(time::Month::October)).contains(&now);
-    (now + time::Duration::hours(if summer { 2 } else { 1 })).date()
+    now.checked_to_offset(if summer { offset!(+2) } else { offset!(+1) }).unwrap_or(now)
 }
 
 /// A UUID that is no id of ours.
@@ -76,6 +89,41 @@ pub fn known<T: std::str::FromStr>(name: &str) -> Result<T> {
     name.parse().map_err(|_| Error::Internal(format!("the database holds the unknown name {name}")))
 }
 
+/// The contract's number of a name that a column keeps without the enum's prefix.
+pub fn named<E: Into<i32>>(enum_of: fn(&str) -> Option<E>, prefix: &str, name: &str) -> Result<i32> {
+    let unknown = || Error::Internal(format!("the database holds the unknown name {name}"));
+    enum_of(&format!("{prefix}{name}")).map(Into::into).ok_or_else(unknown)
+}
+
+/// How a column keeps a name of the contract: without the enum's prefix.
+pub fn bare(name: &'static str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
+}
+
+/// A message as ProtoJSON under the contract's own field names; 64-bit integers are texts. With what is empty only where
+/// `whole` says so.
+pub fn json(message: &impl ReflectMessage, whole: bool) -> Result<serde_json::Value> {
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(!whole);
+    let written = message.transcode_to_dynamic().serialize_with_options(serde_json::value::Serializer, &options);
+    written.map_err(|error| Error::Internal(format!("a message as JSON: {error}")))
+}
+
+/// Messages as a list of them.
+pub fn json_list<M: ReflectMessage>(messages: &[M]) -> Result<serde_json::Value> {
+    messages.iter().map(|message| json(message, false)).collect::<Result<Vec<_>>>().map(Into::into)
+}
+
+/// A message that [`json`] wrote, of this version or an earlier one.
+pub fn read_json<M: Message + ReflectMessage + Default>(value: serde_json::Value) -> Result<M> {
+    let unreadable = |error: &dyn std::fmt::Display| Error::Internal(format!("a stored message: {error}"));
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let message = DynamicMessage::deserialize_with_options(M::default().descriptor(), value, &options)
+        .map_err(|error| unreadable(&error))?;
+    message.transcode_to().map_err(|error| unreadable(&error))
+}
+
+time::serde::format_description!(pub(crate) iso_day, Date, "[year]-[month]-[day]");
+
 /// Names a row's state: its version.
 pub fn etag(version: i64) -> String {
     format!("v{version}")
@@ -86,6 +134,21 @@ mod tests {
     use time::macros::{date, datetime};
 
     use super::*;
+
+    #[test]
+    fn day_of_the_calendar_only() {
+        for (text, is_day) in [
+            ("2026-01-31", true),
+            ("2024-02-29", true),
+            ("2026-02-29", false),
+            ("0001-01-01", true),
+            ("0000-12-31", false),
+            ("9999-12-31", true),
+            ("2026-1-31", false),
+        ] {
+            assert_eq!(day("day", text).is_ok(), is_day, "{text}");
+        }
+    }
 
     #[test]
     fn today_is_the_danish_day_in_winter_and_summer_and_where_they_change() {

@@ -219,7 +219,7 @@ async fn deciding(suite: &mut Suite) {
     let large = pb::SubmitGateReviewRequest {
         amount_ore: 2_000_000_000,
         risk_class: pb::RiskClass::High.into(),
-        ..world.submission(&world.project().await, GateCode::G1)
+        ..world.submission(&world.funded().await, GateCode::G1)
     };
     let large = world.office().call(large).await.unwrap().gate_review.unwrap();
     let first = world.person("first-of-board", &[Role::ExecutiveBoard]);
@@ -250,6 +250,7 @@ async fn mandates(suite: &mut Suite) {
         let unit = world.unit(&format!("Enhed {amount_ore} {risk:?} {track:?}")).await;
         let project = pb::RegisterProjectRequest { track: track.into(), ..world.registration(&unit, "Et projekt") };
         let project = world.office().call(project).await.unwrap().project.unwrap();
+        world.appropriated(&project, 10_000_000_000_000).await;
         let submission = pb::SubmitGateReviewRequest {
             amount_ore,
             risk_class: risk.into(),

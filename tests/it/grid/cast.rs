@@ -40,6 +40,9 @@ pub enum About {
     Unit,
     Project,
     Review,
+    /// A graded criterion that the area leader and the project manager are to assess.
+    Criterion,
+    Condition,
     Benefit,
     Grant,
     Delegation,
@@ -61,15 +64,32 @@ pub fn about(action: Action) -> About {
         | Action::AuthorityRuleEnd
         | Action::TokenDenialRead
         | Action::TokenDenialCreate
-        | Action::TokenDenialLift => About::Organisation,
+        | Action::TokenDenialLift
+        | Action::GateModelPublish => About::Organisation,
         Action::OrgUnitCreate | Action::OrgUnitUpdate | Action::OrgUnitMove | Action::ProjectRegister => About::Unit,
         Action::ProjectRead
         | Action::ProjectUpdate
         | Action::ProjectArchive
         | Action::ProjectResume
         | Action::GateSubmit
+        | Action::GateDraft
+        | Action::GateModelMigrate
+        | Action::AppropriationRecord
+        | Action::AppropriationEnd
+        | Action::ExpenditureRecord
+        | Action::BaselineSet
+        | Action::DirectionChange
+        | Action::IncrementPlan
+        | Action::IncrementEnd
+        | Action::LessonPublish
         | Action::BenefitCreate => About::Project,
-        Action::GateRead | Action::GateDecide | Action::GateWithdraw => About::Review,
+        Action::GateRead | Action::GateDecide | Action::GateWithdraw | Action::GateRedraft => About::Review,
+        Action::CriterionAssess => About::Criterion,
+        Action::ConditionRead
+        | Action::ConditionMeet
+        | Action::ConditionProposeWaiver
+        | Action::ConditionApproveWaiver
+        | Action::ConditionLapse => About::Condition,
         Action::BenefitRead | Action::BenefitMeasure => About::Benefit,
         Action::RoleGrantCreate | Action::RoleGrantRevoke => About::Grant,
         Action::DelegationPropose | Action::DelegationApprove | Action::DelegationEnd => About::Delegation,
@@ -87,6 +107,10 @@ pub struct Cast {
     pub submitter: &'static str,
     /// Whom the submitter acted for.
     pub submitted_for: &'static str,
+    pub drafter: &'static str,
+    pub condition_owner: &'static str,
+    /// Who proposed to waive the condition.
+    pub proposer: &'static str,
     pub benefit_owner: &'static str,
     pub grantee: &'static str,
     pub granter: &'static str,
@@ -105,6 +129,9 @@ impl Default for Cast {
             manager_then: "manager-then",
             submitter: "submitter",
             submitted_for: "submitter",
+            drafter: "drafter",
+            condition_owner: "condition-owner",
+            proposer: "proposer",
             benefit_owner: "benefit-owner",
             grantee: "grantee",
             granter: "granter",
@@ -117,12 +144,15 @@ impl Default for Cast {
 
 impl Cast {
     /// All of them.
-    pub fn people(&self) -> [&'static str; 9] {
+    pub fn people(&self) -> [&'static str; 12] {
         [
             self.owner,
             self.manager,
             self.manager_then,
             self.submitter,
+            self.drafter,
+            self.condition_owner,
+            self.proposer,
             self.benefit_owner,
             self.grantee,
             self.granter,
@@ -222,6 +252,23 @@ impl Case {
                 manager: cast.manager_then,
                 manager_now: cast.manager,
                 project_owner: cast.owner,
+                drafter: cast.drafter,
+            },
+            About::Criterion => Resource::Criterion {
+                organisation,
+                scopes,
+                owner: cast.owner,
+                manager: cast.manager,
+                assessors: &["area-leader".to_owned(), "project-manager".to_owned()],
+                is_graded: true,
+            },
+            About::Condition => Resource::Condition {
+                organisation,
+                scopes,
+                owner: cast.condition_owner,
+                waiver_proposer: cast.proposer,
+                project_owner: cast.owner,
+                project_manager: cast.manager,
             },
             About::Benefit => Resource::Benefit {
                 organisation,

@@ -131,6 +131,8 @@ fn roles(text: &mut String) {
         ("A unit, and what is put into it", About::Unit),
         ("A project", About::Project),
         ("A review of a project at a gate", About::Review),
+        ("A criterion of a project that AL and MAN are to grade", About::Criterion),
+        ("A condition of a decision", About::Condition),
         ("A benefit of a project", About::Benefit),
         ("A delegation: a role lent to a substitute", About::Delegation),
     ] {
@@ -167,6 +169,8 @@ fn beyond_the_matrix(text: &mut String) {
     row(text, "    the same, only to escalate it", case("ESCALATED"));
 }
 
+const OF_A_PROJECT: &[About] = &[About::Project, About::Review, About::Criterion, About::Condition, About::Benefit];
+
 fn relations(text: &mut String) {
     heading(
         text,
@@ -174,11 +178,14 @@ fn relations(text: &mut String) {
         "yes: allowed for who the object itself names so. Empty: it names nobody so.",
     );
     let cast = Cast::default();
-    let ties: [(&str, &'static str, &[About]); 10] = [
-        ("owner", cast.owner, &[About::Project, About::Review, About::Benefit]),
-        ("manager", cast.manager, &[About::Project, About::Review, About::Benefit]),
+    let ties: [(&str, &'static str, &[About]); 13] = [
+        ("owner", cast.owner, OF_A_PROJECT),
+        ("manager", cast.manager, OF_A_PROJECT),
         ("manager then", cast.manager_then, &[About::Review]),
         ("submitter", cast.submitter, &[About::Review]),
+        ("drafter", cast.drafter, &[About::Review]),
+        ("condition's owner", cast.condition_owner, &[About::Condition]),
+        ("proposer", cast.proposer, &[About::Condition]),
         ("benefit's owner", cast.benefit_owner, &[About::Benefit]),
         ("grantee", cast.grantee, &[About::Grant]),
         ("granter", cast.granter, &[About::Grant]),
@@ -192,19 +199,21 @@ fn relations(text: &mut String) {
                 About::Unit,
                 About::Project,
                 About::Review,
+                About::Criterion,
+                About::Condition,
                 About::Benefit,
                 About::Grant,
                 About::Delegation,
             ],
         ),
     ];
-    write!(text, "\n{:<24}", "").unwrap();
+    write!(text, "\n{:<28}", "").unwrap();
     for (tie, ..) in ties {
         write!(text, " {tie:<width$}", width = tie.chars().count().max(7)).unwrap();
     }
     text.push('\n');
     for action in Action::iter() {
-        write!(text, "  {:<22}", action.name()).unwrap();
+        write!(text, "  {:<26}", action.name()).unwrap();
         for (tie, subject, objects) in ties {
             let answer = match objects.contains(&about(action)) {
                 false => "",
@@ -216,7 +225,8 @@ fn relations(text: &mut String) {
         text.push('\n');
     }
     text.push_str(
-        "\nmanager then: who managed the project when the review was submitted. owner, manager: the project's.\n",
+        "\nmanager then: who managed the project when the review was submitted. owner, manager: the project's.\n\
+         proposer: who proposed to waive the condition. condition.lapse is the clock's alone.\n",
     );
 }
 
@@ -254,7 +264,7 @@ fn circumstances(text: &mut String) {
     );
     writeln!(
         text,
-        "\n{:<24} {:<22} {:<14} {:<14} {:<14} as oneself",
+        "\n{:<28} {:<22} {:<14} {:<14} {:<14} as oneself",
         "", "a person", "program", "auditor too", "for the holder"
     )
     .unwrap();
@@ -274,7 +284,7 @@ fn circumstances(text: &mut String) {
         let [program, auditor, holder, oneself] = others;
         writeln!(
             text,
-            "  {:<22} {:<22} {program:<14} {auditor:<14} {holder:<14} {oneself}",
+            "  {:<26} {:<22} {program:<14} {auditor:<14} {holder:<14} {oneself}",
             action.name(),
             listed(&own)
         )
@@ -373,6 +383,36 @@ fn eyes(text: &mut String) {
                 for_another(Action::GateSubmit, Role::PortfolioOffice, cast.manager),
                 cast,
             ),
+        ],
+    );
+    let waive = |subject| with(Action::ConditionApproveWaiver, Role::SteeringGroup, subject);
+    let waive_for = |other| for_another(Action::ConditionApproveWaiver, Role::SteeringGroup, other);
+    block(
+        "condition.approve_waiver by a member of the steering group who is",
+        vec![
+            ("nobody that the condition names", waive("somebody"), cast),
+            ("who proposed it", waive(cast.proposer), cast),
+            ("the condition's owner", waive(cast.condition_owner), cast),
+            ("the project's manager", waive(cast.manager), cast),
+            ("the project's owner", waive(cast.owner), cast),
+            ("acting for who proposed it", waive_for(cast.proposer), cast),
+            ("acting for the condition's owner", waive_for(cast.condition_owner), cast),
+            ("acting for the project's manager", waive_for(cast.manager), cast),
+            ("a program", program(waive("somebody")), cast),
+        ],
+    );
+    let grade = |subject| with(Action::CriterionAssess, Role::AreaLeader, subject);
+    block(
+        "criterion.assess of a graded criterion by an area leader who is",
+        vec![
+            ("nobody that the project names", grade("somebody"), cast),
+            ("the project's manager", grade(cast.manager), cast),
+            (
+                "acting for the project's manager",
+                for_another(Action::CriterionAssess, Role::AreaLeader, cast.manager),
+                cast,
+            ),
+            ("a program", program(grade("somebody")), cast),
         ],
     );
     let grant = |subject| with(Action::RoleGrantCreate, Role::Finance, subject);
@@ -485,7 +525,7 @@ fn refusals(text: &mut String) {
             Err(Error::RoleMissing { needs, .. }) => needs,
             _ => "nothing".to_owned(),
         };
-        writeln!(text, "  {:<22} {needs}", action.name()).unwrap();
+        writeln!(text, "  {:<26} {needs}", action.name()).unwrap();
     }
     text.push_str("\nWho has what it takes, and is refused all the same, is told why:\n\n");
     let policies: PolicySet = gevinst::auth::policy::POLICIES.parse().unwrap();

@@ -63,6 +63,44 @@ rpcs! {
         "ListGateReviews" ListGateReviewsRequest ListGateReviewsResponse,
         "DecideGateReview" DecideGateReviewRequest DecideGateReviewResponse,
         "WithdrawGateReview" WithdrawGateReviewRequest WithdrawGateReviewResponse,
+        "PublishGateModel" PublishGateModelRequest PublishGateModelResponse,
+        "ListGateModels" ListGateModelsRequest ListGateModelsResponse,
+        "MigrateProjectGateModel" MigrateProjectGateModelRequest MigrateProjectGateModelResponse,
+        "AssessCriterion" AssessCriterionRequest AssessCriterionResponse,
+        "ListCriterionAssessments" ListCriterionAssessmentsRequest ListCriterionAssessmentsResponse,
+        "DraftGateReview" DraftGateReviewRequest DraftGateReviewResponse,
+        "UpdateGateReviewDraft" UpdateGateReviewDraftRequest UpdateGateReviewDraftResponse,
+        "SubmitGateReviewDraft" SubmitGateReviewDraftRequest SubmitGateReviewDraftResponse,
+    }
+    "ConditionService" {
+        "ListConditions" ListConditionsRequest ListConditionsResponse,
+        "MeetCondition" MeetConditionRequest MeetConditionResponse,
+        "ProposeConditionWaiver" ProposeConditionWaiverRequest ProposeConditionWaiverResponse,
+        "ApproveConditionWaiver" ApproveConditionWaiverRequest ApproveConditionWaiverResponse,
+    }
+    "FundingService" {
+        "RecordAppropriation" RecordAppropriationRequest RecordAppropriationResponse,
+        "EndAppropriation" EndAppropriationRequest EndAppropriationResponse,
+        "RecordExpenditure" RecordExpenditureRequest RecordExpenditureResponse,
+        "ListExpenditures" ListExpendituresRequest ListExpendituresResponse,
+        "GetProjectFunding" GetProjectFundingRequest GetProjectFundingResponse,
+    }
+    "PlanService" {
+        "SetProjectBaseline" SetProjectBaselineRequest SetProjectBaselineResponse,
+        "ChangeDirection" ChangeDirectionRequest ChangeDirectionResponse,
+        "PlanIncrement" PlanIncrementRequest PlanIncrementResponse,
+        "EndIncrement" EndIncrementRequest EndIncrementResponse,
+        "GetProjectPlan" GetProjectPlanRequest GetProjectPlanResponse,
+    }
+    "LessonService" {
+        "PublishLesson" PublishLessonRequest PublishLessonResponse,
+        "ListLessons" ListLessonsRequest ListLessonsResponse,
+    }
+    "DossierService" {
+        "GetProjectDossier" GetProjectDossierRequest GetProjectDossierResponse,
+        "GetGateReadiness" GetGateReadinessRequest GetGateReadinessResponse,
+        "GetProjectHistory" GetProjectHistoryRequest GetProjectHistoryResponse,
+        "GetDecisionPaper" GetDecisionPaperRequest GetDecisionPaperResponse,
     }
     "BenefitService" {
         "CreateBenefit" CreateBenefitRequest CreateBenefitResponse,

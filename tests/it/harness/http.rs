@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use gevinst_proto::DESCRIPTOR_POOL;
+use gevinst_proto::{DESCRIPTOR_POOL, google::api::HttpBody};
 use http::{HeaderMap, Method};
 use prost::Message;
-use prost_reflect::{DynamicMessage, MethodDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor, Value};
 use serde_json::Value as Json;
 use tonic::{Code, Status};
 
@@ -44,11 +44,20 @@ pub async fn call(
     }
     let answer = request.send().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let status = answer.status();
+    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.text().await.map_err(|error| Status::unavailable(error.to_string()))?;
     if !status.is_success() {
         let failure = read_status(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
         assert_eq!(status, expected(failure.code()), "{text}");
         return Err(failure);
+    }
+    if let Some(field) = raw(&method) {
+        let mut answer = DynamicMessage::new(method.output());
+        let body = HttpBody { content_type: kind, data: text.into_bytes(), extensions: Vec::new() };
+        let mut raw = DynamicMessage::new(field.kind().as_message().unwrap().clone());
+        raw.transcode_from(&body).unwrap();
+        answer.set_field(&field, Value::Message(raw));
+        return Ok(answer.encode_to_vec());
     }
     let mut json = serde_json::Deserializer::from_str(&text);
     Ok(DynamicMessage::deserialize(method.output(), &mut json).unwrap().encode_to_vec())
@@ -58,6 +67,17 @@ fn method(path: &str) -> MethodDescriptor {
     let (service, name) = path.trim_start_matches('/').split_once('/').unwrap();
     let service = DESCRIPTOR_POOL.get_service_by_name(service).unwrap();
     service.methods().find(|method| method.name() == name).unwrap()
+}
+
+/// The field of the answer that is sent as it is, and not as JSON.
+fn raw(method: &MethodDescriptor) -> Option<FieldDescriptor> {
+    let http = DESCRIPTOR_POOL.get_extension_by_name("google.api.http").unwrap();
+    let options = method.options();
+    let rule = options.get_extension(&http);
+    let name = rule.as_message().unwrap().get_field_by_name("response_body").unwrap();
+    let field = method.output().get_field_by_name(name.as_str().unwrap())?;
+    let is_body = field.kind().as_message().is_some_and(|kind| kind.full_name() == "google.api.HttpBody");
+    is_body.then_some(field)
 }
 
 /// A request's method, path with query, and body.

@@ -6,6 +6,7 @@ pub mod process;
 mod proxy;
 pub mod raw;
 pub mod requests;
+pub mod rows;
 mod tools;
 
 use std::{
@@ -25,7 +26,9 @@ use gevinst::{
     auth::{Role, authority::Asker},
     config::{Config, Limits, Secret},
     ctx::Clock,
+    db::postgres,
     dev::{issuer::Issuer, postgres::Cluster},
+    gates::model,
     ids::OrganisationId,
     migrate,
     organisations::{self, Founding},
@@ -33,7 +36,7 @@ use gevinst::{
     telemetry,
 };
 use gevinst_proto::v1 as pb;
-use sea_orm::{Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
@@ -116,6 +119,9 @@ pub fn config() -> Config {
         limits: Limits::unlimited(),
         tls: None,
         trusted_proxies: Vec::new(),
+        // All servers share a database, and with it one clock's lease, and each test moves its server's time: what one
+        // finds overdue another may not. Tests of the clock have databases of their own.
+        clock: None,
         drain: Duration::from_secs(10),
         otlp_endpoint: None,
         trace_ratio: 1.0,
@@ -134,8 +140,35 @@ pub async fn runtime_role() -> DatabaseConnection {
     Database::connect(&CLUSTER.runtime).await.unwrap()
 }
 
-/// Founds an organisation with a code of its own.
+/// Founds an organisation with a code of its own, and a gate model that asks nothing: most tests are about other things.
 pub async fn found(owner: &DatabaseConnection) -> Uuid {
+    let organisation = found_as_shipped(owner).await;
+    let (definition, sha256) = model::canonical(&bare_model()).unwrap();
+    let tx = owner.begin().await.unwrap();
+    let organisation_id = organisation.to_string();
+    tx.query_one_raw(postgres("SELECT set_config('app.organisation', $1, true)", [organisation_id.into()]))
+        .await
+        .unwrap();
+    let sql = "INSERT INTO gate_models (organisation_id, id, name, version, definition, sha256, publisher, reason, \
+        published_at) VALUES ($1, gen_random_uuid(), 'Uden kriterier', 1, $2, $3, 'test', 'test', '2026-01-01T00:00:00Z')";
+    tx.execute_raw(postgres(sql, [organisation.into(), definition.into(), sha256.into()])).await.unwrap();
+    tx.commit().await.unwrap();
+    organisation
+}
+
+/// The gates and tracks of the model that is shipped, asking nothing.
+pub fn bare_model() -> pb::GateModelDefinition {
+    let shipped = model::shipped().unwrap().definition.clone();
+    pb::GateModelDefinition {
+        name: "Uden kriterier".to_owned(),
+        gates: shipped.gates,
+        tracks: shipped.tracks,
+        ..Default::default()
+    }
+}
+
+/// Founds an organisation with a code of its own, as an operator does: under the gate model that is shipped.
+pub async fn found_as_shipped(owner: &DatabaseConnection) -> Uuid {
     static NEXT: AtomicU32 = AtomicU32::new(1000);
     let founding = Founding {
         id: None,
@@ -169,15 +202,33 @@ impl World {
         Self::with(config()).await
     }
 
+    /// A server of the usual settings and a fresh organisation under the gate model that is shipped.
+    pub async fn shipped() -> Self {
+        let world = Self::new().await;
+        let owner = owner().await;
+        let organisation = found_as_shipped(&owner).await;
+        owner.close().await.unwrap();
+        Self { organisation, ..world }
+    }
+
     /// A server of these settings and a fresh organisation.
     pub async fn with(config: Config) -> Self {
+        Self::founded_by(owner().await, config).await
+    }
+
+    /// A server of these settings on a database of the test's own (`cli::migrated`), and a fresh organisation in it.
+    pub async fn on(database: &str, config: Config) -> Self {
+        let config = Config { database_url: Secret::new(crate::cli::url(&CLUSTER.runtime, database)), ..config };
+        Self::founded_by(crate::cli::owner(database).await, config).await
+    }
+
+    async fn founded_by(owner: DatabaseConnection, config: Config) -> Self {
         static TELEMETRY: Once = Once::new();
         TELEMETRY.call_once(|| {
             // Trace ids are made without a collector. GEVINST_TEST_LOG=info shows what the servers log.
             let log = std::env::var("GEVINST_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
             drop(telemetry::init(&log, None, 1.0).unwrap());
         });
-        let owner = owner().await;
         let organisation = found(&owner).await;
         owner.close().await.unwrap();
         let clock = Clock::default();
@@ -365,6 +416,13 @@ impl World {
         self.office().call(self.registration(&unit, "Et projekt")).await.unwrap().project.unwrap()
     }
 
+    /// A registered project with more money appropriated to it than it will ask for.
+    pub async fn funded(&self) -> pb::Project {
+        let project = self.project().await;
+        self.appropriated(&project, 10_000_000_000_000).await;
+        project
+    }
+
     /// The project as it is now.
     pub async fn reread(&self, project: &pb::Project) -> pb::Project {
         let request = pb::GetProjectRequest { organisation: self.id(), project: project.id.clone() };
@@ -386,9 +444,13 @@ impl World {
         self.office().call(self.submission(project, gate)).await.unwrap().gate_review.unwrap()
     }
 
-    /// A decision on a review.
+    /// A decision on a review, with what its outcome asks for.
     pub fn decision(&self, review: &pb::GateReview, outcome: pb::GateOutcome) -> pb::DecideGateReviewRequest {
+        let hold = outcome == pb::GateOutcome::Hold;
+        let upon = outcome == pb::GateOutcome::GoWithConditions;
         pb::DecideGateReviewRequest {
+            hold_reasons: if hold { vec![pb::HoldReason::ChangeLoad.into()] } else { Vec::new() },
+            conditions: if upon { vec![self.condition("2999-12-31")] } else { Vec::new() },
             organisation: self.id(),
             project: review.project.clone(),
             gate_review: review.id.clone(),
@@ -398,13 +460,166 @@ impl World {
         }
     }
 
-    /// The project taken through a gate, with this answer.
+    /// A blocking condition to be met by that day.
+    pub fn condition(&self, due_on: &str) -> pb::NewCondition {
+        pb::NewCondition {
+            title: "Supplér konsekvensanalysen.".to_owned(),
+            owner: "condition-owner".to_owned(),
+            due_on: due_on.to_owned(),
+            blocking: true,
+        }
+    }
+
+    /// A lesson to publish.
+    pub fn lesson(&self, project: &pb::Project) -> pb::PublishLessonRequest {
+        pb::PublishLessonRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            what: "Det virkede ikke i praksis.".to_owned(),
+            why: "Ingen spurgte dem, der skulle bruge det.".to_owned(),
+            advice: "Spørg først.".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    /// An appropriation to record for a project.
+    pub fn appropriation(&self, project: &pb::Project, amount_ore: i64) -> pb::RecordAppropriationRequest {
+        pb::RecordAppropriationRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            basis: pb::AppropriationBasis::CouncilDecision.into(),
+            expenditure_type: pb::ExpenditureType::Operating.into(),
+            body: "Kommunalbestyrelsen".to_owned(),
+            decided_on: "2026-01-29".to_owned(),
+            case_number: "2026-03".to_owned(),
+            amount_ore,
+            first_year: 2026,
+            ..Default::default()
+        }
+    }
+
+    /// A project with money appropriated to it.
+    pub async fn appropriated(&self, project: &pb::Project, amount_ore: i64) {
+        self.office().call(self.appropriation(project, amount_ore)).await.unwrap();
+    }
+
+    /// How ready a project is for its next gate, to release so much.
+    pub async fn readiness(&self, project: &pb::Project, amount_ore: i64) -> pb::GetGateReadinessResponse {
+        let request = pb::GetGateReadinessRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            amount_ore,
+            ..Default::default()
+        };
+        self.office().call(request).await.unwrap()
+    }
+
+    /// An assessment to record of a project at its next gate.
+    pub fn assessment(&self, project: &pb::Project, criterion: &str, grade: pb::Grade) -> pb::AssessCriterionRequest {
+        pb::AssessCriterionRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            criterion: criterion.to_owned(),
+            grade: grade.into(),
+            reason: "Gennemgået.".to_owned(),
+            evidence: vec![pb::EvidenceLink {
+                title: "Notat".to_owned(),
+                uri: "https://sager.example.dk/2026-03/notat".to_owned(),
+                sha256: String::new(),
+            }],
+            ..Default::default()
+        }
+    }
+
+    /// Everybody who may assess what the shipped model leaves to people.
+    pub fn assessors(&self) -> Person {
+        let roles = [Role::PortfolioOffice, Role::AreaLeader, Role::AssessorCiso, Role::AssessorDpo, Role::AssessorUx];
+        self.person("assessor", &roles)
+    }
+
+    /// Meets every must of the shipped model that the project's next gate asks, as its people would.
+    pub async fn made_ready(&self, project: &pb::Project, amount_ore: i64) -> pb::GetGateReadinessResponse {
+        let (organisation, id) = (self.id(), project.id.clone());
+        for missing in self.readiness(project, amount_ore).await.criteria {
+            if missing.met || !missing.applies || missing.strength() != pb::CriterionStrength::Must {
+                continue;
+            }
+            if missing.kind() != pb::CriterionKind::Rule {
+                let grade = self.assessment(project, &missing.code, pb::Grade::Green);
+                self.assessors().call(grade).await.unwrap();
+                continue;
+            }
+            match missing.code.as_str() {
+                "S29_BENEFIT" => drop(self.benefit(project, "46", "35").await),
+                "S10_BASELINE" => drop(self.office().call(self.baseline(project, 100_000_000)).await.unwrap()),
+                "S09_INCREMENTS" => drop(self.office().call(self.increment(project, 1_000_000)).await.unwrap()),
+                "S09_STEP_DONE" => {
+                    let plan = pb::GetProjectPlanRequest { organisation: organisation.clone(), project: id.clone() };
+                    let plan = self.office().call(plan).await.unwrap().plan.unwrap();
+                    let request = pb::EndIncrementRequest {
+                        organisation: organisation.clone(),
+                        project: id.clone(),
+                        increment: plan.increments[0].id.clone(),
+                        done: true,
+                        result: "Taget i brug.".to_owned(),
+                        validate_only: false,
+                    };
+                    self.office().call(request).await.unwrap();
+                }
+                "S29_MEASURED" => {
+                    let filter = format!("project = \"{id}\"");
+                    let request =
+                        pb::ListBenefitsRequest { organisation: organisation.clone(), filter, ..Default::default() };
+                    for benefit in self.office().call(request).await.unwrap().benefits {
+                        self.office().call(self.measurement(&benefit, "40", "2026-01-31")).await.unwrap();
+                    }
+                }
+                "I05" => self.appropriated(project, amount_ore).await,
+                "I20" => drop(self.office().call(self.lesson(project)).await.unwrap()),
+                other => panic!("nobody here knows how to meet {other}"),
+            }
+        }
+        self.readiness(project, amount_ore).await
+    }
+
+    /// A baseline to set.
+    pub fn baseline(&self, project: &pb::Project, budget_ore: i64) -> pb::SetProjectBaselineRequest {
+        pb::SetProjectBaselineRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            budget_ore,
+            end_on: "2027-06-30".to_owned(),
+            scope: "Det hele, i små trin.".to_owned(),
+            validate_only: false,
+        }
+    }
+
+    /// An increment to plan.
+    pub fn increment(&self, project: &pb::Project, budget_ore: i64) -> pb::PlanIncrementRequest {
+        pb::PlanIncrementRequest {
+            organisation: self.id(),
+            project: project.id.clone(),
+            goal: "Se, om det virker ét sted.".to_owned(),
+            benefit: None,
+            scope: "Én afdeling".to_owned(),
+            budget_ore,
+            start_on: "2026-01-05".to_owned(),
+            days: 60,
+            done_criteria: vec!["Halvdelen bruger det hver uge.".to_owned()],
+            validate_only: false,
+        }
+    }
+
+    /// The project taken through a gate, with this answer; the lesson published first that an end asks for (I20).
     pub async fn decided(
         &self,
         project: &pb::Project,
         gate: pb::GateCode,
         outcome: pb::GateOutcome,
     ) -> pb::DecideGateReviewResponse {
+        if outcome == pb::GateOutcome::Kill || gate == pb::GateCode::G5 {
+            self.office().call(self.lesson(project)).await.unwrap();
+        }
         let review = self.submitted(project, gate).await;
         self.steering().call(self.decision(&review, outcome)).await.unwrap()
     }

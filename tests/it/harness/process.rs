@@ -203,6 +203,7 @@ impl Serving {
             ("GEVINST_TOKEN_ISSUER", issuer::ISSUER.to_owned()),
             ("GEVINST_TOKEN_JWKS_FILE", ISSUER.jwks_path().display().to_string()),
             ("GEVINST_LOG", "info".to_owned()),
+            ("GEVINST_CLOCK_SECONDS", "0".to_owned()),
             ("GEVINST_RATE_PER_ADDRESS", "0".to_owned()),
             ("GEVINST_RATE_PER_CALLER", "0".to_owned()),
             ("GEVINST_TRUST_TRACEPARENT", "true".to_owned()),

@@ -40,6 +40,8 @@ pub struct Project {
     pub benefits: Vec<usize>,
     /// Who managed the project when its review was submitted, and whether that waits.
     pub review: Option<(usize, bool)>,
+    /// Whose each condition of that review is, if there is one.
+    pub conditions: Vec<usize>,
 }
 
 /// Where a role holds.
@@ -145,6 +147,15 @@ impl Drawn {
             .enumerate()
             .flat_map(|(of, project)| project.benefits.iter().map(move |owner| (of, *owner)))
     }
+
+    /// The conditions, by project and owner.
+    pub fn conditions(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.projects
+            .iter()
+            .enumerate()
+            .filter(|(_, project)| project.review.is_some())
+            .flat_map(|(of, project)| project.conditions.iter().map(move |owner| (of, *owner)))
+    }
 }
 
 fn person() -> impl Strategy<Value = usize> {
@@ -192,8 +203,9 @@ fn project() -> impl Strategy<Value = Project> {
         proptest::bool::weighted(0.2),
         vec(person(), 0..3),
         review,
+        vec(person(), 0..3),
     )
-        .prop_map(|(unit, portfolio, owner, manager, archived, benefits, review)| Project {
+        .prop_map(|(unit, portfolio, owner, manager, archived, benefits, review, conditions)| Project {
             unit,
             portfolio,
             owner,
@@ -201,6 +213,7 @@ fn project() -> impl Strategy<Value = Project> {
             archived,
             benefits,
             review,
+            conditions,
         })
 }
 

@@ -77,14 +77,14 @@ impl<'a> Oracle<'a> {
         self.drawn.projects[project].manager == self.who
     }
 
-    /// Whether they see a project, and so its reviews.
+    /// Whether they see a project, and so its reviews, its money, its plan and what it has learnt.
     pub fn sees(&self, project: usize) -> bool {
         let own = self.drawn.projects[project].owner == self.who || self.manages(project);
         !self.denied && (own || self.held.iter().any(|held| self.covers(held.place, project)))
     }
 
-    /// Whether they see a benefit of a project, with its measurements.
-    pub fn sees_benefit(&self, project: usize, owner: usize) -> bool {
+    /// Whether they see a benefit of a project, with its measurements, or a condition.
+    pub fn sees_owned(&self, project: usize, owner: usize) -> bool {
         self.sees(project) || (!self.denied && owner == self.who)
     }
 

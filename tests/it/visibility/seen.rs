@@ -8,8 +8,8 @@ use gevinst::{
         authority::Asker,
         policy::{Policies, Question},
     },
-    benefits, gates,
-    ids::{BenefitId, GateReviewId, ProjectId},
+    benefits, conditions, gates,
+    ids::{BenefitId, ConditionId, GateReviewId, ProjectId},
     projects,
 };
 use gevinst_proto::v1 as pb;
@@ -22,7 +22,7 @@ use super::{
     same,
     stage::{Stage, Thing, id, number, typed},
 };
-use crate::harness::{Failure, Person};
+use crate::harness::{Failure, Person, rows};
 
 /// The numbers of what is seen.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,7 @@ struct Seen {
     benefits: BTreeSet<usize>,
     /// By their projects: each has one at most.
     reviews: BTreeSet<usize>,
+    conditions: BTreeSet<usize>,
 }
 
 /// One caller at one moment.
@@ -54,10 +55,10 @@ impl<'a> Looking<'a> {
     pub fn new(stage: &'a Stage, organisation: Uuid, drawn: &'a Drawn, look: Look, who: usize) -> Self {
         let oracle = Oracle::new(drawn, who, look.day);
         let projects: BTreeSet<usize> = (0..drawn.projects.len()).filter(|project| oracle.sees(*project)).collect();
-        let benefits = drawn.benefits().enumerate();
-        let benefits = benefits.filter(|(_, (project, owner))| oracle.sees_benefit(*project, *owner));
+        let owned = |(number, (project, owner))| oracle.sees_owned(project, owner).then_some(number);
         let expected = Seen {
-            benefits: benefits.map(|(number, _)| number).collect(),
+            benefits: drawn.benefits().enumerate().filter_map(owned).collect(),
+            conditions: drawn.conditions().enumerate().filter_map(owned).collect(),
             reviews: projects.iter().copied().filter(|project| drawn.projects[*project].review.is_some()).collect(),
             projects,
         };
@@ -71,8 +72,9 @@ impl<'a> Looking<'a> {
 
     /// Holds every way to the oracle.
     pub async fn check(self) -> Result<(), String> {
-        let all = self.drawn.projects.len() + self.drawn.benefits().count();
-        self.stage.count(all, self.expected.projects.len() + self.expected.benefits.len());
+        let all = self.drawn.projects.len() + self.drawn.benefits().count() + self.drawn.conditions().count();
+        let Seen { projects, benefits, conditions, .. } = &self.expected;
+        self.stage.count(all, projects.len() + benefits.len() + conditions.len());
         let name = PEOPLE[self.who];
         same(&format!("{name}, row-level security"), &self.by_rows().await?, &self.expected)?;
         same(&format!("{name}, policies"), &self.by_policies().await?, &self.expected)?;
@@ -94,13 +96,17 @@ impl<'a> Looking<'a> {
             rows.iter().map(|row| number(thing, row.try_get_by_index(0).unwrap()).unwrap()).collect()
         };
         let benefits = numbers("SELECT id FROM benefits", Thing::Benefit).await;
-        // What hangs on a benefit is seen with it.
+        // What hangs on a benefit is seen with it, and the rest with the project.
         same("measurements", &numbers("SELECT benefit_id FROM measurements", Thing::Benefit).await, &benefits)?;
-        Ok(Seen {
-            projects: numbers("SELECT id FROM projects", Thing::Project).await,
-            reviews: numbers("SELECT id FROM gate_reviews", Thing::Review).await,
-            benefits,
-        })
+        let projects = numbers("SELECT id FROM projects", Thing::Project).await;
+        for table in rows::SECTIONS {
+            same(table, &numbers(&format!("SELECT project_id FROM {table}"), Thing::Project).await, &projects)?;
+        }
+        let reviews = numbers("SELECT id FROM gate_reviews", Thing::Review).await;
+        let released = "SELECT gate_review_id FROM spend_authorities";
+        same("spend_authorities", &numbers(released, Thing::Review).await, &reviews)?;
+        let conditions = numbers("SELECT id FROM conditions", Thing::Condition).await;
+        Ok(Seen { projects, benefits, reviews, conditions })
     }
 
     /// What the policies answer of every row there is, for what the caller holds.
@@ -137,6 +143,11 @@ impl<'a> Looking<'a> {
             let row = benefits::entity::measured(&everything, organisation, benefit).await.unwrap().unwrap();
             seen.benefits.extend(allowed(Action::BenefitRead, &Resource::from(&row)).then_some(number));
         }
+        for number in 0..self.drawn.conditions().count() {
+            let condition = ConditionId::new(id(Thing::Condition, number));
+            let row = conditions::entity::placed(&everything, organisation, condition).await.unwrap().unwrap();
+            seen.conditions.extend(allowed(Action::ConditionRead, &Resource::from(&row)).then_some(number));
+        }
         Ok(seen)
     }
 
@@ -171,6 +182,20 @@ impl<'a> Looking<'a> {
             let Ok(answer) = answer else { break };
             let ids = answer.benefits.iter().map(|benefit| benefit.id.parse().unwrap());
             seen.benefits.extend(ids.map(|id| number(Thing::Benefit, id).unwrap()));
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        let mut page_token = String::new();
+        loop {
+            let organisation = self.organisation();
+            let request = pb::ListConditionsRequest { organisation, page_size: 3, page_token, ..Default::default() };
+            let answer = self.person.call(request).await;
+            self.listed("ListConditions", &answer, self.expected.conditions.is_empty())?;
+            let Ok(answer) = answer else { break };
+            let ids = answer.conditions.iter().map(|condition| condition.id.parse().unwrap());
+            seen.conditions.extend(ids.map(|id| number(Thing::Condition, id).unwrap()));
             page_token = answer.next_page_token;
             if page_token.is_empty() {
                 break;
@@ -224,6 +249,9 @@ impl<'a> Looking<'a> {
                 };
                 same(&format!("{} of project {number}", permission.action), permission.allowed, expected)?;
             }
+            let (of, in_it) = (project.clone(), organisation.clone());
+            let list = pb::ListCriterionAssessmentsRequest { organisation: in_it, project: of, ..Default::default() };
+            same(&format!("ListCriterionAssessments {number}"), reason(&self.person.call(list).await), expected)?;
             if self.drawn.projects[number].review.is_some() {
                 let gate_review = id(Thing::Review, number).to_string();
                 let get = pb::GetGateReviewRequest { organisation, project, gate_review };

@@ -32,7 +32,7 @@ use time::{Date, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
 use super::drawn::{Change, Drawn, Look, PEOPLE, PORTFOLIOS, Period, Place};
-use crate::harness::{CLUSTER, Person, World, config, folder, found, owner, runtime_role};
+use crate::harness::{CLUSTER, Person, World, config, folder, found, owner, rows, runtime_role};
 
 /// What there is in an organisation; each is numbered, and the numbers are the same in all of them.
 #[derive(Clone, Copy)]
@@ -42,6 +42,7 @@ pub enum Thing {
     Project,
     Benefit,
     Review,
+    Condition,
     Grant,
     /// A unit, as FK-Organisation calls it.
     UnitElsewhere,
@@ -337,6 +338,17 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         let id = id(Thing::Other, number);
         let values = format!("'{id}', '{claim}', '{value}', 'Fratrådt.', 'nogen', now(), {by}, {at}");
         add("token_denials", "claim, value, reason, denied_by, denied_at, lifted_by, lifted_at", values);
+    }
+    for (number, project) in drawn.projects.iter().enumerate() {
+        let (project_id, review) = (id(Thing::Project, number), id(Thing::Review, number));
+        sql += &rows::sections(organisation, project_id);
+        if project.review.is_some() {
+            sql += &rows::released(organisation, project_id, review);
+        }
+    }
+    for (number, (project, owner)) in drawn.conditions().enumerate() {
+        let (project, review) = (id(Thing::Project, project), id(Thing::Review, project));
+        sql += &rows::condition(organisation, id(Thing::Condition, number), project, review, PEOPLE[owner]);
     }
     sql
 }

@@ -101,6 +101,7 @@ fn about() -> OpenApi {
         }],
         examples: Map::new(),
         package: "shelf.".to_owned(),
+        raw_media_type: None,
         reasons: Some(Reasons { names: "shelf.v1.Why".to_owned(), of_commands: "commands also".to_owned() }),
     }
 }

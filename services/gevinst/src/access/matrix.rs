@@ -26,8 +26,7 @@ pub async fn set(ctx: Ctx, request: pb::SetAuthorityRuleRequest) -> Result<pb::S
     let risk = RiskClass::from_repr(request.max_risk_class);
     let risk = risk.ok_or_else(|| Error::invalid("max_risk_class", "is no risk class"))?;
     let tracks = names(&request.tracks, Track::from_repr, Track::iter());
-    let outcomes =
-        names(&request.outcomes, Outcome::from_repr, Outcome::iter().filter(|outcome| *outcome != Outcome::Escalated));
+    let outcomes = names(&request.outcomes, Outcome::from_repr, Outcome::iter().filter(|outcome| outcome.is_ruled()));
     let today = today(ctx.now());
     let valid_from = request.valid_from.map(|text| day("valid_from", &text)).transpose()?.unwrap_or(today);
     let valid_until = request.valid_until.map(|text| day("valid_until", &text)).transpose()?;

@@ -67,11 +67,17 @@ impl Asker {
         }
     }
 
+    /// By which name rows are asked. Gevinst itself holds nothing, and is not to be stopped by a revocation: its name here
+    /// has a blank, which no subject of a token, a grant or a revocation can have.
+    fn name(&self) -> &str {
+        if self.kind == CallerKind::System { "gevinst itself" } else { &self.subject }
+    }
+
     /// The values of [`whole`]'s parameters, in their order.
     pub fn values(&self) -> [Value; WHOLE] {
         [
             self.organisation.to_string().into(),
-            self.subject.as_str().into(),
+            self.name().into(),
             self.token_id.as_deref().into(),
             self.roles.clone().into(),
             self.units.clone().into(),
@@ -82,7 +88,7 @@ impl Asker {
 
     /// The values of [`known`]'s parameters, in their order.
     pub fn known_values(&self, known: &Authority) -> [Value; KNOWN] {
-        let subject = if known.denied { "" } else { &self.subject };
+        let subject = if known.denied { "" } else { self.name() };
         [self.organisation.to_string().into(), subject.into(), known.version.into(), known.scopes.as_str().into()]
     }
 }
@@ -253,5 +259,25 @@ impl Authority {
     /// Whether a role that counts in a call covers one of these places.
     pub fn holds(&self, acting_for: Option<&str>, role: Role, scopes: &[Uuid]) -> bool {
         self.counting(acting_for).any(|held| held.role == role && scopes.contains(&held.scope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::auth::caller::SYSTEM;
+
+    #[test]
+    fn gevinst_itself_is_kept_apart_from_a_subject_of_its_name() {
+        let organisation = OrganisationId::new(Uuid::nil());
+        let now = datetime!(2026-11-23 12:00 UTC);
+        let itself = Asker::new(&Caller::system(), organisation, now);
+        let namesake = Asker { kind: CallerKind::Person, ..itself.clone() };
+        assert_ne!(itself, namesake);
+        assert_eq!(namesake.values()[1], SYSTEM.into());
+        let Value::String(Some(name)) = &itself.values()[1] else { panic!("{:?}", itself.values()) };
+        assert!(!name.bytes().all(|byte| byte.is_ascii_graphic()), "no token, grant or revocation names {name}");
     }
 }

@@ -71,7 +71,13 @@ pub enum CallerKind {
     Person,
     /// A program with credentials of its own.
     Service,
+    /// Gevinst itself, when a day has passed: no token makes one.
+    System,
 }
+
+/// What Gevinst calls itself, in audit entries and wherever a row names who did something. A token may carry it too: the
+/// kind tells the two apart.
+pub const SYSTEM: &str = "gevinst";
 
 /// A role that the token itself carries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +100,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Gevinst itself. In code only: no claims are read as this kind.
+    pub(crate) fn system() -> Self {
+        Self { subject: SYSTEM.to_owned(), kind: CallerKind::System, token_id: None, roles: BTreeMap::new() }
+    }
+
     /// The subject of the token: the only name a person has here.
     pub fn subject(&self) -> &str {
         &self.subject

@@ -351,7 +351,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        auth::issuers::{self, Issuer},
+        auth::{
+            caller::SYSTEM,
+            issuers::{self, Issuer},
+        },
         error::Error,
     };
 
@@ -536,6 +539,26 @@ mod tests {
         let issuer = issuers::read(&document.to_string()).unwrap().remove(0);
         let claims = json!({"sub": "a", "organisations": {HEDEBY: ["reader", "king"], NABO: ["auditor"]}});
         assert_eq!(roles(&issuer, claims), [format!("{HEDEBY} reader grantable")]);
+    }
+
+    /// What Gevinst does by itself is told from all that anybody's token says by its kind.
+    #[test]
+    fn no_claims_make_a_caller_gevinst_itself() {
+        let service = |rule: Value| Mapping { service: serde_json::from_value(rule).unwrap(), ..Mapping::default() };
+        for mapping in [
+            Mapping::default(),
+            service(json!({"claim": "/kind", "equals": "SYSTEM"})),
+            service(json!({"claim": "/sub", "prefix": "gevinst"})),
+        ] {
+            for client in ["gevinst", "portal"] {
+                let claims = json!({"sub": "gevinst", "client_id": client, "kind": "SYSTEM", "actor_kind": "SYSTEM"});
+                let caller = mapping.caller(&claims, None).unwrap();
+                assert_eq!(caller.subject(), SYSTEM);
+                assert_ne!(caller.kind(), CallerKind::System);
+            }
+        }
+        assert_eq!(Caller::system().kind(), CallerKind::System);
+        assert!(named(SYSTEM.to_owned()).is_ok(), "which is why the name alone is not enough");
     }
 
     #[test]

@@ -68,6 +68,42 @@ pub enum Action {
     GateDecide,
     #[strum(serialize = "gate.withdraw")]
     GateWithdraw,
+    #[strum(serialize = "gate.draft")]
+    GateDraft,
+    #[strum(serialize = "gate.redraft")]
+    GateRedraft,
+    #[strum(serialize = "gate_model.publish")]
+    GateModelPublish,
+    #[strum(serialize = "gate_model.migrate")]
+    GateModelMigrate,
+    #[strum(serialize = "criterion.assess")]
+    CriterionAssess,
+    #[strum(serialize = "condition.read")]
+    ConditionRead,
+    #[strum(serialize = "condition.meet")]
+    ConditionMeet,
+    #[strum(serialize = "condition.propose_waiver")]
+    ConditionProposeWaiver,
+    #[strum(serialize = "condition.approve_waiver")]
+    ConditionApproveWaiver,
+    #[strum(serialize = "condition.lapse")]
+    ConditionLapse,
+    #[strum(serialize = "appropriation.record")]
+    AppropriationRecord,
+    #[strum(serialize = "appropriation.end")]
+    AppropriationEnd,
+    #[strum(serialize = "expenditure.record")]
+    ExpenditureRecord,
+    #[strum(serialize = "baseline.set")]
+    BaselineSet,
+    #[strum(serialize = "direction.change")]
+    DirectionChange,
+    #[strum(serialize = "increment.plan")]
+    IncrementPlan,
+    #[strum(serialize = "increment.end")]
+    IncrementEnd,
+    #[strum(serialize = "lesson.publish")]
+    LessonPublish,
     #[strum(serialize = "benefit.read")]
     BenefitRead,
     #[strum(serialize = "benefit.create")]

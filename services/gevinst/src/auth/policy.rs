@@ -347,6 +347,8 @@ impl Types {
         attributes.insert("organisation".to_owned(), place(&authority.organisation));
         let is_person = RestrictedExpression::new_bool(authority.kind == CallerKind::Person);
         attributes.insert("isPerson".to_owned(), is_person);
+        let is_clock = RestrictedExpression::new_bool(authority.kind == CallerKind::System);
+        attributes.insert("isClock".to_owned(), is_clock);
         Entity::new(self.user(&authority.subject), attributes, HashSet::new()).map_err(|error| error.to_string())
     }
 
@@ -359,6 +361,11 @@ impl Types {
             .map(|(name, subject)| (name.to_owned(), RestrictedExpression::new_entity_uid(self.user(subject))))
             .collect();
         attributes.insert("organisation".to_owned(), RestrictedExpression::new_entity_uid(self.scope(organisation)));
+        if let Resource::Criterion { assessors, is_graded, .. } = resource {
+            let assessors = assessors.iter().map(|role| RestrictedExpression::new_string(role.clone()));
+            attributes.insert("assessors".to_owned(), RestrictedExpression::new_set(assessors));
+            attributes.insert("isGraded".to_owned(), RestrictedExpression::new_bool(*is_graded));
+        }
         let parents = match resource.role() {
             Some(role) => resource.scopes(organisation).iter().map(|scope| self.role_at(role, scope)).collect(),
             None => resource.scopes(organisation).iter().map(|scope| self.scope(scope)).collect(),

@@ -43,6 +43,38 @@ pub enum Resource<'a> {
         manager_now: &'a str,
         /// Who answers for it.
         project_owner: &'a str,
+        /// Who prepared it; the submitter where nobody has.
+        drafter: &'a str,
+    },
+    /// A criterion of a project, about to be assessed.
+    Criterion {
+        /// Whose it is.
+        organisation: &'a Uuid,
+        /// Where its project lies.
+        scopes: &'a [Uuid],
+        /// Who answers for the project.
+        owner: &'a str,
+        /// Who runs it.
+        manager: &'a str,
+        /// The roles that may assess it, as in tokens.
+        assessors: &'a [String],
+        /// Whether it is graded, not shown by evidence.
+        is_graded: bool,
+    },
+    /// A condition of a decision.
+    Condition {
+        /// Whose it is.
+        organisation: &'a Uuid,
+        /// Where its project lies.
+        scopes: &'a [Uuid],
+        /// Who sees to it.
+        owner: &'a str,
+        /// Who proposed to waive it; the owner where nobody has.
+        waiver_proposer: &'a str,
+        /// Who answers for the project.
+        project_owner: &'a str,
+        /// Who runs it.
+        project_manager: &'a str,
     },
     /// A benefit of a project.
     Benefit {
@@ -81,7 +113,8 @@ pub enum Resource<'a> {
 
 impl Resource<'_> {
     /// The schema's names of them.
-    pub const TYPES: [&'static str; 6] = ["Place", "Project", "GateReview", "Benefit", "RoleGrant", "Delegation"];
+    pub const TYPES: [&'static str; 8] =
+        ["Place", "Project", "GateReview", "Criterion", "Condition", "Benefit", "RoleGrant", "Delegation"];
 
     /// The schema's name.
     pub fn kind(&self) -> &'static str {
@@ -89,6 +122,8 @@ impl Resource<'_> {
             Self::Organisation | Self::Place { .. } => "Place",
             Self::Project { .. } => "Project",
             Self::GateReview { .. } => "GateReview",
+            Self::Criterion { .. } => "Criterion",
+            Self::Condition { .. } => "Condition",
             Self::Benefit { .. } => "Benefit",
             Self::RoleGrant { .. } => "RoleGrant",
             Self::Delegation { .. } => "Delegation",
@@ -100,6 +135,8 @@ impl Resource<'_> {
         match self {
             Self::Project { organisation, .. }
             | Self::GateReview { organisation, .. }
+            | Self::Criterion { organisation, .. }
+            | Self::Condition { organisation, .. }
             | Self::Benefit { organisation, .. } => Some(organisation),
             Self::Organisation | Self::Place { .. } | Self::RoleGrant { .. } | Self::Delegation { .. } => None,
         }
@@ -112,6 +149,8 @@ impl Resource<'_> {
             Self::Place { scopes }
             | Self::Project { scopes, .. }
             | Self::GateReview { scopes, .. }
+            | Self::Criterion { scopes, .. }
+            | Self::Condition { scopes, .. }
             | Self::Benefit { scopes, .. }
             | Self::RoleGrant { scopes, .. } => scopes,
         };
@@ -133,7 +172,8 @@ impl Resource<'_> {
     /// What it takes to see it; nothing of what everybody with a role sees.
     pub fn reading(&self) -> Option<Action> {
         match self {
-            Self::Project { .. } => Some(Action::ProjectRead),
+            Self::Project { .. } | Self::Criterion { .. } => Some(Action::ProjectRead),
+            Self::Condition { .. } => Some(Action::ConditionRead),
             Self::GateReview { .. } => Some(Action::GateRead),
             Self::Benefit { .. } => Some(Action::BenefitRead),
             Self::Organisation | Self::Place { .. } | Self::RoleGrant { .. } | Self::Delegation { .. } => None,
@@ -153,12 +193,20 @@ impl Resource<'_> {
         match self {
             Self::Organisation | Self::Place { .. } => Vec::new(),
             Self::Project { owner, manager, .. } => vec![("owner", owner), ("manager", manager)],
-            Self::GateReview { submitter, submitted_for, manager, manager_now, project_owner, .. } => vec![
+            Self::GateReview { submitter, submitted_for, manager, manager_now, project_owner, drafter, .. } => vec![
                 ("submitter", submitter),
                 ("submittedFor", submitted_for),
                 ("manager", manager),
                 ("managerNow", manager_now),
                 ("projectOwner", project_owner),
+                ("drafter", drafter),
+            ],
+            Self::Criterion { owner, manager, .. } => vec![("owner", owner), ("manager", manager)],
+            Self::Condition { owner, waiver_proposer, project_owner, project_manager, .. } => vec![
+                ("owner", owner),
+                ("waiverProposer", waiver_proposer),
+                ("projectOwner", project_owner),
+                ("projectManager", project_manager),
             ],
             Self::Benefit { owner, project_owner, project_manager, .. } => {
                 vec![("owner", owner), ("projectOwner", project_owner), ("projectManager", project_manager)]

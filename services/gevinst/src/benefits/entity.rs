@@ -17,6 +17,7 @@ pub mod benefit {
     use gevinst_proto::v1 as pb;
     use rust_decimal::Decimal;
     use sea_orm::entity::prelude::*;
+    use serde::Deserialize;
     use time::OffsetDateTime;
 
     use super::super::rules::BenefitKind;
@@ -28,7 +29,7 @@ pub mod benefit {
     };
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
     #[sea_orm(table_name = "benefits")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -41,12 +42,15 @@ pub mod benefit {
         pub measure_name: String,
         pub measure_unit: String,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        #[serde(with = "rust_decimal::serde::str")]
         pub baseline: Decimal,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        #[serde(with = "rust_decimal::serde::str")]
         pub target: Decimal,
         pub owner: String,
         pub planned_annual_ore: Option<i64>,
         pub price_level_year: Option<i32>,
+        #[serde(with = "time::serde::iso8601")]
         pub created_at: OffsetDateTime,
     }
 
@@ -108,16 +112,17 @@ pub mod measurement {
     use gevinst_proto::v1 as pb;
     use rust_decimal::Decimal;
     use sea_orm::entity::prelude::*;
+    use serde::Deserialize;
     use time::{Date, OffsetDateTime};
 
     use crate::{
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        wire::{decimal_text, timestamp},
+        wire::{decimal_text, iso_day, timestamp},
     };
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
     #[sea_orm(table_name = "measurements")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -126,10 +131,13 @@ pub mod measurement {
         pub id: Uuid,
         pub benefit_id: Uuid,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        #[serde(with = "rust_decimal::serde::str")]
         pub value: Decimal,
+        #[serde(with = "iso_day")]
         pub measured_on: Date,
         pub source: String,
         pub recorder: String,
+        #[serde(with = "time::serde::iso8601")]
         pub recorded_at: OffsetDateTime,
     }
 

@@ -33,6 +33,7 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
         let project = projects::load(&command, project_id).await?;
         let allowed = command.authorize(&project)?;
         project.standing()?.must_accept_benefits()?;
+        projects::must_have_room(&command, project_id, "benefits", "benefit").await?;
         let id: BenefitId = command.ctx().new_id();
         let benefit = benefit::ActiveModel {
             organisation_id: Set(command.ctx().organisation()?.uuid()),
@@ -92,11 +93,14 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
     let benefit_id = BenefitId::parse(&request.benefit)?;
     let value = decimal("value", &request.value)?;
     let measured_on = day("measured_on", &request.measured_on)?;
-    rules::must_have_happened(measured_on, today(ctx.now()))?;
+    rules::must_have_happened("measured_on", measured_on, today(ctx.now()))?;
     ctx.command(Action::BenefitMeasure, Object::of(benefit_id), async move |command| {
         let organisation = command.ctx().organisation()?;
         let found = entity::measured(command.tx(), organisation, benefit_id).await?;
-        let allowed = command.authorize(&found.ok_or_else(|| benefit_id.not_found())?)?;
+        let found = found.ok_or_else(|| benefit_id.not_found())?;
+        let allowed = command.authorize(&found)?;
+        // A gate that is being decided sees it, or it comes after the decision (I02).
+        projects::load(&command, ProjectId::new(found.benefit.project_id)).await?;
         let id: MeasurementId = command.ctx().new_id();
         let measurement = measurement::ActiveModel {
             organisation_id: Set(organisation.uuid()),

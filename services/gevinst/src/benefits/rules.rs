@@ -30,10 +30,10 @@ pub fn must_be_valued(kind: BenefitKind, has_value: bool) -> Result<()> {
     }
 }
 
-/// Nobody has measured tomorrow.
-pub fn must_have_happened(measured_on: Date, today: Date) -> Result<()> {
-    if measured_on > today {
-        return Err(Error::invalid("measured_on", format!("lies in the future: today is {today}")));
+/// Nobody has measured, decided or paid tomorrow. `field` is the one that names the day.
+pub fn must_have_happened(field: &str, day: Date, today: Date) -> Result<()> {
+    if day > today {
+        return Err(Error::invalid(field, format!("lies in the future: today is {today}")));
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn must_have_happened_today_allowed_tomorrow_refused() {
-        assert!(must_have_happened(date!(2026 - 11 - 23), date!(2026 - 11 - 23)).is_ok());
-        assert!(must_have_happened(date!(2026 - 11 - 24), date!(2026 - 11 - 23)).is_err());
+        assert!(must_have_happened("day", date!(2026 - 11 - 23), date!(2026 - 11 - 23)).is_ok());
+        assert!(must_have_happened("day", date!(2026 - 11 - 24), date!(2026 - 11 - 23)).is_err());
     }
 }

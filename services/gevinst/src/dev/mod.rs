@@ -76,10 +76,11 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
     let issuer = Issuer::open(&settings.data)?;
     let owner = migrate::connect(&Secret::new(cluster.owner_url())).await?;
     migrate::up(&owner).await?;
+    let municipality = demo::data::hedeby()?.organisation;
     let founding = Founding {
         id: Some(DEMO_ORGANISATION),
-        name: demo::data()?.organisation.name,
-        code: demo::data()?.organisation.code,
+        name: municipality.name,
+        code: municipality.code,
         number_prefix: "HED".to_owned(),
     };
     organisations::found(&owner, &founding, &Clock::default()).await.map_err(|error| error.to_string())?;
@@ -98,6 +99,7 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         limits: Limits::unlimited(),
         tls: None,
         trusted_proxies: Vec::new(),
+        clock: Some(Duration::from_secs(60)),
         drain: Duration::from_secs(5),
         otlp_endpoint: settings.otlp_endpoint.clone(),
         trace_ratio: 1.0,
@@ -110,12 +112,12 @@ pub async fn start(settings: &Settings, cluster: &Cluster) -> Result<(Server, St
         demo::fill(server.address, &issuer).await?;
         std::fs::write(&done, "").map_err(|error| format!("{}: {error}", done.display()))?;
     }
-    let welcome = welcome(&server, &issuer)?;
+    let welcome = welcome(&server, &issuer, demo::waiting(server.address, &issuer).await?)?;
     Ok((server, welcome))
 }
 
-/// What a person needs next: the address, three tokens, five calls.
-fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
+/// What a person needs next: the address, three tokens, and calls to try, one about a project that waits for its gate.
+fn welcome(server: &Server, issuer: &Issuer, waiting: Option<String>) -> Result<String, String> {
     let address = server.address;
     let call = |token: &str, path: &str| {
         format!("  curl -sH \"authorization: Bearer ${token}\" '{}'\n", format_args!("http://{address}/v1/{path}"))
@@ -133,10 +135,13 @@ fn welcome(server: &Server, issuer: &Issuer) -> Result<String, String> {
         let token = issuer.token(role.name(), DEMO_ORGANISATION, &[role])?;
         text += &format!("  export {name}={token}\n");
     }
-    text += "\nFive calls to try:\n\n";
+    text += "\nCalls to try:\n\n";
     text += &call("OFFICE", "organisations");
     text += &call("OFFICE", &here("projects?filter=stage+%3D+IDEA&orderBy=title"));
     text += &call("OFFICE", &here("gate-model"));
+    if let Some(waiting) = waiting {
+        text += &call("OFFICE", &here(&format!("projects/{waiting}:readiness")));
+    }
     text += &call("STEERING", &here("benefits?pageSize=3"));
     text += &call("AUDITOR", &here("audit-entries?pageSize=3"));
     text += "\nCtrl-C stops everything.";

@@ -50,11 +50,9 @@ impl Error {
             ),
             Self::VotesDiffer { outcome } => (
                 format!(
-                    "Det første svar var {outcome}, og to ens kræves: træk portgennemgangen tilbage for at begynde forfra."
+                    "Et tidligere svar med udfaldet {outcome} nævnte andre betingelser eller grunde: nævn de samme eller ingen."
                 ),
-                format!(
-                    "The first answer was {outcome}, and two that agree are needed: withdraw the review to begin anew."
-                ),
+                format!("An earlier answer of {outcome} named other conditions or reasons: name the same, or none."),
             ),
             Self::FieldInvalid(fields) => {
                 let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
@@ -117,6 +115,81 @@ impl Error {
             Self::ReviewNotOpen { state } => (
                 format!("Portgennemgangen er afsluttet ({state}) og kan ikke ændres."),
                 format!("The gate review has ended ({state}) and cannot be changed."),
+            ),
+            Self::CriteriaNotMet { criteria } => (
+                format!(
+                    "Portens skal-krav er ikke opfyldt: {criteria} (I02). Projektets parathed (:readiness) siger, hvad der mangler."
+                ),
+                format!(
+                    "Must criteria of the gate are not met: {criteria} (I02). The project's readiness says what is missing."
+                ),
+            ),
+            Self::AppropriationMissing { missing_ore } => (
+                format!("Der mangler en bevilling eller ramme på {} (I05).", Language::Danish.kroner(*missing_ore)),
+                format!("An appropriation or frame of {} is missing (I05).", Language::English.kroner(*missing_ore)),
+            ),
+            Self::SpendExceedsAuthority { left_ore } => (
+                format!(
+                    "Portene har ikke frigivet så meget til formålet: {} er tilbage (I05).",
+                    Language::Danish.kroner(*left_ore)
+                ),
+                format!("Gates have not released that much for it: {} is left (I05).", Language::English.kroner(*left_ore)),
+            ),
+            Self::LessonMissing => (
+                "Et projekt stoppes eller lukkes først, når mindst én læring er offentliggjort (I20).".into(),
+                "A project is stopped or closed only once it has published a lesson (I20).".into(),
+            ),
+            Self::OutcomeNotAllowed { outcome, track } => (
+                format!("Et projekt på sporet {track} kan ikke få udfaldet {outcome}."),
+                format!("A project on the track {track} cannot be answered {outcome}."),
+            ),
+            Self::ConditionNotOpen { state } => {
+                (format!("Betingelsen er afgjort ({state})."), format!("The condition is settled ({state})."))
+            }
+            Self::WaiverNotProposed => (
+                "Ingen har foreslået at frafalde betingelsen.".into(),
+                "Nobody has proposed to waive the condition.".into(),
+            ),
+            Self::ConditionLapsed => (
+                "Fristen for en blokerende betingelse er overskredet: opfyld eller frafald den, før projektet genoptages.".into(),
+                "A blocking condition has lapsed: meet or waive it before the project is resumed.".into(),
+            ),
+            Self::ReviewNotDraft { state } => (
+                format!("Portgennemgangen er ikke længere en kladde ({state})."),
+                format!("The gate review is no draft any more ({state})."),
+            ),
+            Self::ReviewNotLatest => (
+                "Kun projektets seneste beslutning kan rettes.".into(),
+                "Only the project's latest decision can be corrected.".into(),
+            ),
+            Self::BaselineExists => (
+                "Projektet har et udgangspunkt: skift retning i stedet, så begge bevares.".into(),
+                "The project has a baseline: change direction instead, and both are kept.".into(),
+            ),
+            Self::BaselineMissing => (
+                "Projektet har intet udgangspunkt at skifte retning fra: sæt det først.".into(),
+                "The project has no baseline to change from: set it first.".into(),
+            ),
+            Self::IncrementTooLarge { max_ore, max_days } => (
+                format!(
+                    "Trinnet er større, end projektets spor tillader: højst {} og {max_days} dage; 0 er uden loft (S09).",
+                    Language::Danish.kroner(*max_ore)
+                ),
+                format!(
+                    "The step is larger than the project's track allows: at most {} and {max_days} days; 0 is no cap (S09).",
+                    Language::English.kroner(*max_ore)
+                ),
+            ),
+            Self::StageNotInModel { stage } => (
+                format!("Portmodellen har ingen port ud af fasen {stage} for et projekt af den størrelse."),
+                format!("The gate model has no gate that leads on from the stage {stage} for a project of that size."),
+            ),
+            Self::ReviewNotSubmitted => {
+                ("En kladde har intet fastfrosset beslutningsgrundlag.".into(), "A draft has no frozen basis.".into())
+            }
+            Self::TooMany { kind } => (
+                format!("Projektet har så mange, som det kan have ({kind})."),
+                format!("The project has as many as it can have ({kind})."),
             ),
             Self::NameTaken { name, .. } => {
                 (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
@@ -189,6 +262,13 @@ fn forbidden(action: &str, policy: &str, reason: ErrorReason) -> (String, String
         ErrorReason::AuthorityExceeded => (
             "Beslutningen ligger ud over din bemyndigelse; det eneste svar, du kan give, er at sende den videre opad (I04).",
             "The decision is beyond your authority; the only answer you can give is to escalate it (I04).",
+        ),
+        ErrorReason::AssessorIsProjectManager => {
+            ("Den, der leder projektet, vurderer det ikke selv.", "Who runs the project does not grade it.")
+        }
+        ErrorReason::OwnWaiver => (
+            "En betingelse frafaldes af en, der hverken har foreslået det, ejer betingelsen eller leder projektet.",
+            "A waiver is approved by somebody who neither proposed it, owns the condition nor runs the project.",
         ),
         ErrorReason::GrantToOneself => ("Ingen kan give sig selv en rolle.", "Nobody grants a role to themselves."),
         ErrorReason::OwnDelegation => {

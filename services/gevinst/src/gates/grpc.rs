@@ -12,7 +12,7 @@ impl GateService for Service {
         request: Request<pb::GetGateModelRequest>,
     ) -> Result<Response<pb::GetGateModelResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::model(ctx, request).await?))
+        Ok(Response::new(super::models::get(ctx, request).await?))
     }
 
     async fn submit_gate_review(
@@ -53,5 +53,69 @@ impl GateService for Service {
     ) -> Result<Response<pb::WithdrawGateReviewResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
         Ok(Response::new(super::withdraw(ctx, request).await?))
+    }
+
+    async fn publish_gate_model(
+        &self,
+        request: Request<pb::PublishGateModelRequest>,
+    ) -> Result<Response<pb::PublishGateModelResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::models::publish(ctx, request).await?))
+    }
+
+    async fn list_gate_models(
+        &self,
+        request: Request<pb::ListGateModelsRequest>,
+    ) -> Result<Response<pb::ListGateModelsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::models::list(ctx, request).await?))
+    }
+
+    async fn migrate_project_gate_model(
+        &self,
+        request: Request<pb::MigrateProjectGateModelRequest>,
+    ) -> Result<Response<pb::MigrateProjectGateModelResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::models::migrate(ctx, request).await?))
+    }
+
+    async fn assess_criterion(
+        &self,
+        request: Request<pb::AssessCriterionRequest>,
+    ) -> Result<Response<pb::AssessCriterionResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::assessments::assess(ctx, request).await?))
+    }
+
+    async fn list_criterion_assessments(
+        &self,
+        request: Request<pb::ListCriterionAssessmentsRequest>,
+    ) -> Result<Response<pb::ListCriterionAssessmentsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::assessments::list(ctx, request).await?))
+    }
+
+    async fn draft_gate_review(
+        &self,
+        request: Request<pb::DraftGateReviewRequest>,
+    ) -> Result<Response<pb::DraftGateReviewResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::drafts::draft(ctx, request).await?))
+    }
+
+    async fn update_gate_review_draft(
+        &self,
+        request: Request<pb::UpdateGateReviewDraftRequest>,
+    ) -> Result<Response<pb::UpdateGateReviewDraftResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::drafts::change(ctx, request).await?))
+    }
+
+    async fn submit_gate_review_draft(
+        &self,
+        request: Request<pb::SubmitGateReviewDraftRequest>,
+    ) -> Result<Response<pb::SubmitGateReviewDraftResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(super::drafts::submit(ctx, request).await?))
     }
 }

@@ -40,6 +40,7 @@ pub mod organisation {
 pub mod org_unit {
     use gevinst_proto::v1 as pb;
     use sea_orm::entity::prelude::*;
+    use serde::Deserialize;
     use time::{Date, OffsetDateTime};
 
     use crate::{
@@ -47,11 +48,11 @@ pub mod org_unit {
         db::postgres,
         ids::{OrgUnitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        wire::{etag, timestamp},
+        wire::{etag, iso_day, timestamp},
     };
 
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
     #[sea_orm(table_name = "org_units")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -64,12 +65,16 @@ pub mod org_unit {
         pub is_operational_area: bool,
         pub fk_org_uuid: Option<Uuid>,
         pub kitos_uuid: Option<Uuid>,
+        #[serde(with = "iso_day::option")]
         pub valid_from: Option<Date>,
+        #[serde(with = "iso_day::option")]
         pub valid_until: Option<Date>,
         /// Kept by the database's triggers.
         pub path: Vec<Uuid>,
         pub version: i64,
+        #[serde(with = "time::serde::iso8601")]
         pub created_at: OffsetDateTime,
+        #[serde(with = "time::serde::iso8601")]
         pub updated_at: OffsetDateTime,
     }
 

@@ -4,20 +4,22 @@
 
 use gevinst_proto::v1 as pb;
 use sea_orm::entity::prelude::*;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::rules::{ProjectClass, Stage, Standing, Status, Track};
+use super::rules::{ProjectClass, SizeClass, Stage, Standing, Status, Track};
 use crate::{
     auth::Resource,
     db::postgres,
     error::Result,
+    gates,
     ids::{OrgUnitId, OrganisationId, PortfolioId, ProjectId},
     listing::{Field, FieldKind, List},
     wire::{etag, known, timestamp},
 };
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
 #[sea_orm(table_name = "projects")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -37,9 +39,14 @@ pub struct Model {
     pub portfolio_id: Option<Uuid>,
     pub track: String,
     pub version: i64,
+    #[serde(with = "time::serde::iso8601")]
     pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::iso8601")]
     pub updated_at: OffsetDateTime,
     pub scopes: Vec<Uuid>,
+    pub size_class: String,
+    pub track_reason: String,
+    pub gate_model_id: Uuid,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -60,9 +67,12 @@ const REGISTER: &str = "WITH year AS (SELECT extract(year FROM $9::timestamptz A
     numbered AS (INSERT INTO project_numbers AS n (organisation_id, year, last) SELECT $1, y, 1 FROM year \
         ON CONFLICT (organisation_id, year) DO UPDATE SET last = n.last + 1 RETURNING year, last) \
     INSERT INTO projects (organisation_id, id, number, title, vision, org_unit_id, project_owner, project_manager, \
-        project_class, stage, status, created_at, updated_at, portfolio_id, track) \
+        project_class, stage, status, created_at, updated_at, portfolio_id, track, size_class, track_reason, \
+        gate_model_id) \
     SELECT $1, $2, o.number_prefix || '-' || year || '-' || lpad(last::text, greatest(3, length(last::text)), '0'), \
-        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9, $12, $13 FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
+        $3, $4, $5, $6, $7, $8, $10, $11, $9, $9, $12, $13, $14, $15, \
+        coalesce((SELECT id FROM gate_models WHERE organisation_id = $1 ORDER BY published_at DESC, id DESC LIMIT 1), $16) \
+        FROM numbered, organisations o WHERE o.id = $1 RETURNING *";
 
 /// What a new project is made of.
 pub struct Registration {
@@ -76,6 +86,8 @@ pub struct Registration {
     pub project_class: ProjectClass,
     pub portfolio: Option<PortfolioId>,
     pub track: Track,
+    pub size_class: SizeClass,
+    pub track_reason: String,
     pub now: OffsetDateTime,
 }
 
@@ -95,6 +107,9 @@ pub async fn register(db: &impl ConnectionTrait, new: Registration) -> Result<Op
         <&str>::from(Status::Active).into(),
         new.portfolio.map(PortfolioId::uuid).into(),
         <&str>::from(new.track).into(),
+        <&str>::from(new.size_class).into(),
+        new.track_reason.into(),
+        gates::model::SHIPPED.into(),
     ];
     Entity::find().from_raw_sql(postgres(REGISTER, values)).one(db).await
 }
@@ -114,6 +129,12 @@ pub static LIST: List<Entity> = List {
             kind: FieldKind::Name(|name| name.parse::<ProjectClass>().is_ok()),
         },
         Field { name: "track", column: Column::Track, kind: FieldKind::Name(|name| name.parse::<Track>().is_ok()) },
+        Field {
+            name: "size_class",
+            column: Column::SizeClass,
+            kind: FieldKind::Name(|name| name.parse::<SizeClass>().is_ok()),
+        },
+        Field { name: "gate_model", column: Column::GateModelId, kind: FieldKind::Id },
         Field { name: "stage", column: Column::Stage, kind: FieldKind::Name(|name| name.parse::<Stage>().is_ok()) },
         Field { name: "status", column: Column::Status, kind: FieldKind::Name(|name| name.parse::<Status>().is_ok()) },
         Field { name: "archived", column: Column::Archived, kind: FieldKind::Bool },
@@ -134,6 +155,16 @@ impl Model {
     /// Where the project stands, as far as a rule asks.
     pub fn standing(&self) -> Result<Standing> {
         Ok(Standing { stage: known(&self.stage)?, status: known(&self.status)?, archived: self.archived })
+    }
+
+    /// Its track.
+    pub fn track(&self) -> Result<Track> {
+        known(&self.track)
+    }
+
+    /// Its size.
+    pub fn size_class(&self) -> Result<SizeClass> {
+        known(&self.size_class)
     }
 
     /// As the contract shows it.
@@ -157,6 +188,9 @@ impl Model {
             etag: etag(self.version),
             portfolio: self.portfolio_id.map(|id| id.to_string()),
             track: known::<Track>(&self.track)? as i32,
+            size_class: known::<SizeClass>(&self.size_class)? as i32,
+            track_reason: self.track_reason,
+            gate_model: self.gate_model_id.to_string(),
         })
     }
 }
@@ -168,6 +202,78 @@ impl<'a> From<&'a Model> for Resource<'a> {
             scopes: &model.scopes,
             owner: &model.project_owner,
             manager: &model.project_manager,
+        }
+    }
+}
+
+/// A turn in a project's life that no other row tells of; never changed.
+pub mod event {
+    use gevinst_proto::v1 as pb;
+    use sea_orm::{ActiveValue::Set, entity::prelude::*};
+    use serde::Deserialize;
+    use strum::IntoStaticStr;
+    use time::OffsetDateTime;
+
+    use crate::{
+        ctx::Command,
+        error::Result,
+        ids::{ProjectEventId, ProjectId},
+        wire::{named, timestamp},
+    };
+
+    /// The kinds of turns, named as in the contract.
+    #[derive(Clone, Copy, IntoStaticStr)]
+    #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+    pub enum Kind {
+        Resumed,
+        HeldByCondition,
+        GateModelMigrated,
+    }
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
+    #[sea_orm(table_name = "project_events")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organisation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub project_id: Uuid,
+        pub kind: String,
+        pub actor: String,
+        pub reason: String,
+        #[serde(with = "time::serde::iso8601")]
+        pub occurred_at: OffsetDateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// Tells of a turn.
+    pub async fn record(command: &Command, project: ProjectId, kind: Kind, reason: &str) -> Result<()> {
+        let (ctx, id): (_, ProjectEventId) = (command.ctx(), command.ctx().new_id());
+        let event = ActiveModel {
+            organisation_id: Set(ctx.organisation()?.uuid()),
+            id: Set(id.uuid()),
+            project_id: Set(project.uuid()),
+            kind: Set(<&str>::from(kind).to_owned()),
+            actor: Set(ctx.caller().subject().to_owned()),
+            reason: Set(reason.to_owned()),
+            occurred_at: Set(ctx.now()),
+        };
+        event.insert(command.tx()).await?;
+        Ok(())
+    }
+
+    impl Model {
+        /// As the contract shows it.
+        pub fn into_proto(self) -> Result<pb::ProjectEvent> {
+            Ok(pb::ProjectEvent {
+                kind: named(pb::ProjectEventKind::from_str_name, "PROJECT_EVENT_KIND_", &self.kind)?,
+                actor: self.actor,
+                reason: self.reason,
+                time: Some(timestamp(self.occurred_at)),
+                id: self.id.to_string(),
+            })
         }
     }
 }

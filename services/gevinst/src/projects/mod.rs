@@ -6,18 +6,20 @@ pub mod rules;
 
 use gevinst_proto::v1 as pb;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    TryIntoModel,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect, TryIntoModel,
 };
 
 use self::{
     entity::Model,
-    rules::{ProjectClass, Stage, Status, Track},
+    rules::{ProjectClass, SizeClass, Stage, Status, Track},
 };
 use crate::{
     audit::Object,
     auth::{Action, Resource},
+    conditions,
     ctx::{Changes, Command, Ctx},
+    db::postgres,
     error::{Error, Result, violates},
     gates,
     ids::{OrgUnitId, PortfolioId, Project, ProjectId},
@@ -31,6 +33,7 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
     let class = class(request.project_class)?;
     let portfolio = request.portfolio.as_deref().map(PortfolioId::parse).transpose()?;
     let track = Track::registered(request.track)?;
+    let size_class = SizeClass::registered(request.size_class)?;
     ctx.command(Action::ProjectRegister, Object::new::<Project>(), async move |command| {
         let organisation = command.ctx().organisation()?;
         let place = org_unit::find_one_in(organisation, unit).one(command.tx()).await?;
@@ -48,6 +51,8 @@ pub async fn register(ctx: Ctx, request: pb::RegisterProjectRequest) -> Result<p
             project_class: class,
             portfolio,
             track,
+            size_class,
+            track_reason: request.track_reason,
             now: command.ctx().now(),
         };
         let registered =
@@ -99,6 +104,8 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
             ("project_class", new.project_class.is_some()),
             ("portfolio", new.portfolio.is_some()),
             ("track", new.track.is_some()),
+            ("size_class", new.size_class.is_some()),
+            ("track_reason", new.track_reason.is_some()),
         ],
     )?;
     let unit = new.org_unit.as_deref().map(OrgUnitId::parse).transpose()?;
@@ -108,7 +115,7 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
         let allowed = command.authorize(&before)?;
         before.standing()?.must_be_listed()?;
         must_match(&before, &request.etag)?;
-        if mask.iter().any(|field| ["org_unit", "portfolio", "track"].contains(field)) {
+        if mask.iter().any(|field| ["org_unit", "portfolio", "track", "size_class"].contains(field)) {
             must_be_movable(&command, &before, (unit, portfolio)).await?;
         }
         let mut project = before.clone().into_active_model();
@@ -124,6 +131,11 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
                     project.project_class = Set(<&str>::from(class).to_owned());
                 }
                 "portfolio" => project.portfolio_id = Set(portfolio.map(PortfolioId::uuid)),
+                "size_class" => {
+                    let size = SizeClass::numbered(required(field, new.size_class)?)?;
+                    project.size_class = Set(<&str>::from(size).to_owned());
+                }
+                "track_reason" => project.track_reason = Set(new.track_reason.clone().unwrap_or_default()),
                 _ => {
                     let track = Track::numbered(required(field, new.track)?)?;
                     project.track = Set(<&str>::from(track).to_owned());
@@ -200,7 +212,11 @@ pub async fn resume(ctx: Ctx, request: pb::ResumeProjectRequest) -> Result<pb::R
         if standing.status != Status::OnHold {
             return Err(Error::ProjectNotOnHold);
         }
+        if conditions::any_lapsed(&command, id).await? {
+            return Err(Error::ConditionLapsed);
+        }
         let after = stand(&command, &before, standing.stage, Status::Active).await?;
+        entity::event::record(&command, id, entity::event::Kind::Resumed, &request.reason).await?;
         let changes = changed(&before, &after).set("reason", request.reason);
         let response = pb::ResumeProjectResponse { project: Some(after.into_proto()?) };
         Ok(command.done(allowed, changes, response))
@@ -215,6 +231,18 @@ pub async fn load(command: &Command, id: ProjectId) -> Result<Model> {
     found.ok_or_else(|| id.not_found())
 }
 
+/// How many of each a project can have: as many as the rules of its gates see (`gates/expression/facts.rs`).
+pub const MOST_OF_EACH: i64 = 200;
+
+/// Whether a project whose row is locked can have one more of what a table keeps.
+pub async fn must_have_room(command: &Command, project: ProjectId, table: &str, kind: &'static str) -> Result<()> {
+    let sql = format!("SELECT count(*) FROM {table} WHERE organisation_id = $1 AND project_id = $2");
+    let values = [command.ctx().organisation()?.uuid().into(), project.uuid().into()];
+    let row = command.tx().query_one_raw(postgres(sql, values)).await?;
+    let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    if count < MOST_OF_EACH { Ok(()) } else { Err(Error::TooMany { kind }) }
+}
+
 /// Gives a project the stage and status that a gate, or a resumption, leads to.
 pub async fn stand(command: &Command, before: &Model, stage: Stage, status: Status) -> Result<Model> {
     let mut project = before.clone().into_active_model();
@@ -223,7 +251,12 @@ pub async fn stand(command: &Command, before: &Model, stage: Stage, status: Stat
     Ok(save(command, before, project).await?)
 }
 
-async fn save(command: &Command, before: &Model, mut project: entity::ActiveModel) -> Result<Model, sea_orm::DbErr> {
+/// Writes a changed project, under its next version.
+pub async fn save(
+    command: &Command,
+    before: &Model,
+    mut project: entity::ActiveModel,
+) -> Result<Model, sea_orm::DbErr> {
     project.version = Set(before.version + 1);
     project.updated_at = Set(command.ctx().now());
     project.update(command.tx()).await?.try_into_model()
@@ -260,6 +293,9 @@ fn described(project: &Model) -> Changes {
         .set("status", project.status.as_str())
         .set("portfolio", project.portfolio_id.map(|id| id.to_string()))
         .set("track", project.track.as_str())
+        .set("size_class", project.size_class.as_str())
+        .set("track_reason", project.track_reason.as_str())
+        .set("gate_model", project.gate_model_id.to_string())
 }
 
 /// What differs between two states of a project, for the audit entry.
@@ -275,5 +311,8 @@ pub fn changed(before: &Model, after: &Model) -> Changes {
         .change("status", before.status.as_str(), after.status.as_str())
         .change("portfolio", before.portfolio_id.map(|id| id.to_string()), after.portfolio_id.map(|id| id.to_string()))
         .change("track", before.track.as_str(), after.track.as_str())
+        .change("size_class", before.size_class.as_str(), after.size_class.as_str())
+        .change("track_reason", before.track_reason.as_str(), after.track_reason.as_str())
+        .change("gate_model", before.gate_model_id.to_string(), after.gate_model_id.to_string())
         .change("archived", before.archived, after.archived)
 }

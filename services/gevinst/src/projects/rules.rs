@@ -68,6 +68,33 @@ impl Track {
     }
 }
 
+/// How big a project is (S20). Numbers and names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, FromRepr, IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[repr(i32)]
+#[expect(missing_docs, reason = "the contract explains each")]
+pub enum SizeClass {
+    #[strum(serialize = "XS")]
+    Xs = 1,
+    S = 2,
+    M = 3,
+    L = 4,
+    #[strum(serialize = "XL")]
+    Xl = 5,
+}
+
+impl SizeClass {
+    /// A project that says nothing of it is of medium size.
+    pub fn registered(number: i32) -> Result<Self> {
+        if number == 0 { Ok(Self::M) } else { Self::numbered(number) }
+    }
+
+    /// The size of that number.
+    pub fn numbered(number: i32) -> Result<Self> {
+        Self::from_repr(number).ok_or_else(|| Error::invalid("size_class", "is no size"))
+    }
+}
+
 /// Where a project stands, as far as a rule asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
@@ -97,6 +124,17 @@ impl Standing {
         match self {
             Self { archived: true, .. } => Err(not_active("ARCHIVED")),
             Self { status: Status::Stopped, .. } => Err(not_active("STOPPED")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Plans and assessments go on until the project is stopped, closed or archived: also on hold, which is when to think
+    /// again.
+    pub fn must_not_have_ended(self) -> Result<()> {
+        match self {
+            Self { archived: true, .. } => Err(not_active("ARCHIVED")),
+            Self { status: Status::Stopped, .. } => Err(not_active("STOPPED")),
+            Self { stage: Stage::Closed, .. } => Err(not_active("CLOSED")),
             _ => Ok(()),
         }
     }
@@ -136,6 +174,10 @@ mod tests {
             let name = format!("TRACK_{}", <&str>::from(track));
             assert_eq!(pb::Track::from_str_name(&name).map(i32::from), Some(track as i32), "{name}");
         }
+        for size in SizeClass::iter() {
+            let name = format!("SIZE_CLASS_{}", <&str>::from(size));
+            assert_eq!(pb::SizeClass::from_str_name(&name).map(i32::from), Some(size as i32), "{name}");
+        }
     }
 
     #[test]
@@ -150,17 +192,19 @@ mod tests {
         use Stage::*;
         use Status::*;
         let cases = [
-            // stage, status, archived: moves, accepts benefits, is listed
-            (Idea, Active, false, true, true, true),
-            (Realisation, Active, false, true, true, true),
-            (Closed, Active, false, false, true, true),
-            (Analysis, OnHold, false, false, true, true),
-            (Analysis, Stopped, false, false, false, true),
-            (Idea, Active, true, false, false, false),
+            // stage, status, archived: moves, has not ended, accepts benefits, is listed
+            (Idea, Active, false, true, true, true, true),
+            (Realisation, Active, false, true, true, true, true),
+            (Closed, Active, false, false, false, true, true),
+            (Analysis, OnHold, false, false, true, true, true),
+            (Analysis, OnHold, true, false, false, false, false),
+            (Analysis, Stopped, false, false, false, false, true),
+            (Idea, Active, true, false, false, false, false),
         ];
-        for (stage, status, archived, moves, accepts, listed) in cases {
+        for (stage, status, archived, moves, goes_on, accepts, listed) in cases {
             let standing = Standing { stage, status, archived };
             assert_eq!(standing.must_move().is_ok(), moves, "{standing:?}");
+            assert_eq!(standing.must_not_have_ended().is_ok(), goes_on, "{standing:?}");
             assert_eq!(standing.must_accept_benefits().is_ok(), accepts, "{standing:?}");
             assert_eq!(standing.must_be_listed().is_ok(), listed, "{standing:?}");
         }
