@@ -33,7 +33,7 @@ async fn history_tells_every_answer_and_decision_oldest_first() {
     assert_eq!(decision.id.as_ref(), Some(&held.id));
     assert_eq!(
         text.da,
-        "Afgjort ved G1: Ikke nu: på hold (dagligdagen kan ikke bære forandringen nu). Godt begrundet."
+        "Besluttet ved G1: Ikke nu: på hold (dagligdagen kan ikke bære forandringen nu). Godt begrundet."
     );
     assert_eq!(text.en, "Decided at G1: Not now: hold (daily work cannot carry the change now). Godt begrundet.");
 }

@@ -5,7 +5,10 @@ use gevinst_proto::v1::{self as pb, GateCode, GateOutcome, GateReviewState, Proj
 use time::Duration;
 use tonic::Code;
 
-use crate::harness::{World, bare_model};
+use crate::{
+    conditions::{self, Condition},
+    harness::{World, bare_model, owner},
+};
 
 fn draft(world: &World, project: &pb::Project) -> pb::DraftGateReviewRequest {
     pb::DraftGateReviewRequest {
@@ -377,4 +380,25 @@ async fn correction_can_be_assessed_at_its_own_gate_wherever_the_project_stands(
     world.office().call(request).await.unwrap();
     let kept = world.assessors().call(grade).await.unwrap().assessment.unwrap();
     assert_eq!(kept.gate(), GateCode::G1);
+}
+
+#[tokio::test]
+async fn correction_past_a_lapsed_condition_refused_but_to_pass_it_on() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let first = world.decided(&project, GateCode::G1, GateOutcome::Go).await.gate_review.unwrap();
+    let second = world.decided(&project, GateCode::G2, GateOutcome::Recycle).await.gate_review.unwrap();
+    let owner = owner().await;
+    let lapsed = Condition { state: pb::ConditionState::Lapsed, ..Condition::default() };
+    conditions::set(&owner, &world, &first, &lapsed).await;
+    let request =
+        pb::SubmitGateReviewRequest { supersedes: Some(second.id.clone()), ..world.submission(&project, GateCode::G2) };
+    let correction = world.office().call(request).await.unwrap().gate_review.unwrap();
+    for outcome in [GateOutcome::Go, GateOutcome::Recycle] {
+        let failure = world.steering().call(world.decision(&correction, outcome)).await.unwrap_err();
+        assert!(failure.is(Code::FailedPrecondition, "CONDITION_LAPSED"), "{failure:?}");
+    }
+    let passed = world.steering().call(world.decision(&correction, GateOutcome::Escalated)).await.unwrap();
+    assert_eq!(passed.gate_review.unwrap().outcome(), GateOutcome::Escalated);
+    assert_eq!(world.reread(&project).await.stage(), Stage::Analysis);
 }

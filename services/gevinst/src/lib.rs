@@ -6,7 +6,7 @@
 //! A call passes `server` (the stack, layer by layer), becomes a [`ctx::Ctx`] (who, where, when), and is answered by its
 //! resource: `grpc.rs` decodes and encodes, `mod.rs` holds commands and queries, `rules.rs` the rules, `entity.rs` the
 //! rows. A command is one transaction with its audit entry. A query is one round trip (two to tell an empty list from a
-//! missing parent, or when roles have changed since the caller's last call), held to what the caller may see twice: by
+//! missing parent, when roles have changed since the caller's last call, or when a gate model is met for the first time), held to what the caller may see twice: by
 //! row-level security and by the policies (`auth/policies.cedar`).
 //!
 //! | Read once | What it decides |

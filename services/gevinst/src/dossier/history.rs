@@ -182,7 +182,7 @@ impl Story {
             let submitted = language.of(("Indsendt til", "Submitted to"));
             let attempt = language.of(("forsøg", "attempt"));
             let correction = match review.supersedes {
-                Some(_) => language.of(("; retter en tidligere afgørelse", "; corrects an earlier decision")),
+                Some(_) => language.of(("; retter en tidligere beslutning", "; corrects an earlier decision")),
                 None => "",
             };
             let for_whom = for_whom(language, review.submitted_for.as_deref());
@@ -197,7 +197,7 @@ impl Story {
             });
         }
         self.tell(review.end_time.as_ref(), review.decider(), record, |language| {
-            let decided = language.of(("Afgjort ved", "Decided at"));
+            let decided = language.of(("Besluttet ved", "Decided at"));
             let given = given(language, review.outcome(), review.hold_reasons());
             let for_whom = for_whom(language, review.decided_for.as_deref());
             sentence(&format!("{decided} {gate}{for_whom}: {given}"), &review.reason)
@@ -215,7 +215,7 @@ impl Story {
             format!("{}.", what(language, ("frigivet", "released")))
         });
         self.tell(tranche.revoke_time.as_ref(), decider(tranche.revoked_by_review()), record, |language| {
-            let why = language.of(("Afgørelsen er rettet.", "The decision has been corrected."));
+            let why = language.of(("Beslutningen er rettet.", "The decision has been corrected."));
             sentence(&what(language, ("er ikke længere frigivet", "no longer released")), why)
         });
     }
@@ -273,7 +273,7 @@ fn settled(state: pb::ConditionState) -> Words {
         pb::ConditionState::Waived => ("Betingelse frafaldet", "Condition waived"),
         pb::ConditionState::Lapsed => ("Betingelse ikke opfyldt til tiden", "Condition not met in time"),
         pb::ConditionState::Superseded => {
-            ("Betingelse bortfaldet med sin afgørelse", "Condition gone with its decision")
+            ("Betingelse bortfaldet med sin beslutning", "Condition gone with its decision")
         }
     }
 }
@@ -361,7 +361,7 @@ mod tests {
                 ("project", "", "Projektet blev registreret som P-1."),
                 ("gate_review", "office", "Indsendt til G1, forsøg 1."),
                 ("gate_vote", "steering", "Svar ved G1 på vegne af formand: Ja, på betingelser. Ja."),
-                ("gate_review", "steering", "Afgjort ved G1: Ja, på betingelser. Ja."),
+                ("gate_review", "steering", "Besluttet ved G1: Ja, på betingelser. Ja."),
                 ("spend_authority", "steering", "500.000,00 kr. frigivet (kun til prøvehandlinger)."),
                 (
                     "condition",
@@ -376,7 +376,7 @@ mod tests {
                 (
                     "spend_authority",
                     "gevinst",
-                    "500.000,00 kr. er ikke længere frigivet (kun til prøvehandlinger). Afgørelsen er rettet."
+                    "500.000,00 kr. er ikke længere frigivet (kun til prøvehandlinger). Beslutningen er rettet."
                 ),
             ]
         );

@@ -214,7 +214,7 @@ pub fn risk(risk: pb::RiskClass) -> Words {
 /// A gate's answer.
 pub fn outcome(outcome: pb::GateOutcome) -> Words {
     match outcome {
-        pb::GateOutcome::Unspecified => ("Ikke afgjort", "Not decided"),
+        pb::GateOutcome::Unspecified => ("Ikke besluttet", "Not decided"),
         pb::GateOutcome::Go => ("Ja: videre", "Yes: go on"),
         pb::GateOutcome::Hold => ("Ikke nu: på hold", "Not now: hold"),
         pb::GateOutcome::Recycle => ("Tilbage til bearbejdning", "Back to be reworked"),
@@ -269,7 +269,7 @@ pub fn condition_state(state: pb::ConditionState) -> Words {
         pb::ConditionState::Met => ("opfyldt", "met"),
         pb::ConditionState::Waived => ("frafaldet", "waived"),
         pb::ConditionState::Lapsed => ("frist overskredet", "lapsed"),
-        pb::ConditionState::Superseded => ("bortfaldet med afgørelsen", "gone with the decision"),
+        pb::ConditionState::Superseded => ("bortfaldet med beslutningen", "gone with the decision"),
     }
 }
 

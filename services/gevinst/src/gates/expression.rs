@@ -33,7 +33,10 @@ use cel::{
     parser::{ParseErrors, PrattParser},
 };
 use prost_reflect::MessageDescriptor;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{mpsc::unbounded_channel, oneshot},
+    time::timeout,
+};
 
 pub use self::facts::Facts;
 
@@ -79,14 +82,19 @@ impl Expression {
         read.unwrap_or_else(|_| Err(Refusal("The expression took too long to read.".to_owned())))
     }
 
-    fn holds(&self, facts: &Facts) -> Result<bool, String> {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        for (name, value) in facts.variables()? {
-            context.add_variable_as_val(name, value);
-        }
-        let value = Value::resolve_val(&self.0, &context).map_err(|error| stated(&error))?;
+    fn holds(&self, context: &Context<'_, '_>) -> Result<bool, String> {
+        let value = Value::resolve_val(&self.0, context).map_err(|error| stated(&error))?;
         value.downcast_ref::<CelBool>().map(|value| *value.inner()).ok_or_else(not_set)
     }
+}
+
+/// The facts by their names, as expressions are evaluated over them.
+fn context(facts: &Facts) -> Result<Context<'_, '_>, String> {
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    for (name, value) in facts.variables()? {
+        context.add_variable_as_val(name, value);
+    }
+    Ok(context)
 }
 
 /// Why it cannot be said whether an expression holds: one sentence that quotes none of the facts.
@@ -111,28 +119,49 @@ impl Undecided {
 /// counts as met.
 pub async fn evaluate(expressions: Vec<Arc<Expression>>, facts: Facts) -> Vec<Result<bool, Undecided>> {
     let mut results = Vec::with_capacity(expressions.len());
-    for expression in expressions {
-        results.push(evaluate_one(expression, facts.clone()).await);
+    while results.len() < expressions.len() {
+        // Handed over together; where one takes too long, its thread is given up, and those behind it get another.
+        let rest = expressions[results.len()..].to_vec();
+        results.extend(evaluate_in_turn(rest, facts.clone()).await);
     }
     results
 }
 
-async fn evaluate_one(expression: Arc<Expression>, facts: Facts) -> Result<bool, Undecided> {
+/// Evaluates expressions on one thread, each in its own time: up to the first that takes too long.
+async fn evaluate_in_turn(expressions: Vec<Arc<Expression>>, facts: Facts) -> Vec<Result<bool, Undecided>> {
+    let count = expressions.len();
     let (start, started) = oneshot::channel();
-    let (answer, answered) = oneshot::channel();
+    let (answer, mut answers) = unbounded_channel();
     let task = threads::start(move || {
         let _ = start.send(());
-        let held = threads::caught(|| expression.holds(&facts));
-        let _ = answer.send(held.unwrap_or_else(|| Err("The expression cannot be evaluated.".to_owned())));
+        let context = threads::caught(|| context(&facts)).unwrap_or_else(|| Err(unevaluated()));
+        for expression in expressions {
+            let holds = || context.as_ref().map_err(String::clone).and_then(|context| expression.holds(context));
+            let held = threads::caught(holds).unwrap_or_else(|| Err(unevaluated()));
+            // Nobody waits any more.
+            if answer.send(held).is_err() {
+                return;
+            }
+        }
     });
     if !matches!(timeout(WAITING, started).await, Ok(Ok(()))) {
-        return Err(Undecided::Busy("The expression waited too long for others to be evaluated.".to_owned()));
+        let busy = "The expression waited too long for others to be evaluated.";
+        return vec![Err(Undecided::Busy(busy.to_owned())); count];
     }
-    let Ok(Ok(held)) = timeout(EVALUATING, answered).await else {
-        return Err(Undecided::Busy("The expression took too long.".to_owned()));
-    };
+    let mut results = Vec::with_capacity(count);
+    while results.len() < count {
+        let Ok(Some(held)) = timeout(EVALUATING, answers.recv()).await else {
+            results.push(Err(Undecided::Busy("The expression took too long.".to_owned())));
+            return results;
+        };
+        results.push(held.map_err(Undecided::Stated));
+    }
     task.finish();
-    held.map_err(Undecided::Stated)
+    results
+}
+
+fn unevaluated() -> String {
+    "The expression cannot be evaluated.".to_owned()
 }
 
 fn read(source: &str, schema: &MessageDescriptor) -> Result<Expression, Refusal> {

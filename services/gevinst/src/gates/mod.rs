@@ -340,7 +340,8 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
         let released = release(&command, &model, step, &decided, outcome, &project).await?;
         let (stage, status) = rules::after(step, outcome);
         // As when a project is resumed: what has lapsed is settled first.
-        if status == Status::Active && corrected.is_some() && conditions::any_lapsed(&command, project_id).await? {
+        let takes_up = corrected.is_some() && status == Status::Active && outcome != Outcome::Escalated;
+        if takes_up && conditions::any_lapsed(&command, project_id).await? {
             return Err(Error::ConditionLapsed);
         }
         let moved = match outcome {

@@ -5,7 +5,7 @@ use super::super::words::Words;
 pub const ACCOUNT: Words = ("Regnskab ved stop", "Account at the stop");
 pub const AFTER: Words = ("Tilføjet efter fastfrysningen", "Added after the freeze");
 pub const AFTER_NOTE: Words = (
-    "Det følgende var ikke en del af beslutningsgrundlaget. Det viser reviewet, som det stod, da papiret blev hentet.",
+    "Det følgende var ikke en del af beslutningsgrundlaget. Det viser portgennemgangen, som den stod, da dokumentet blev hentet.",
     "What follows was no part of the decision basis. It shows the review as it stood when this paper was fetched.",
 );
 pub const ALL_MET: Words = ("Alt, porten spørger om, er på plads.", "All that the gate asks is there.");
@@ -27,21 +27,22 @@ pub const CONDITION: Words = ("Betingelse", "Condition");
 pub const CONDITIONS: Words = ("Betingelser", "Conditions");
 pub const CONDITIONS_BEFORE: Words = ("Betingelser fra tidligere porte", "Conditions of earlier gates");
 pub const CORRECTED: Words =
-    ("Afgørelsen er siden rettet af et nyt review", "The decision has since been corrected by a later review");
-pub const CORRECTS: Words = ("Reviewet retter en tidligere afgørelse", "The review corrects an earlier decision");
+    ("Beslutningen er siden rettet af en ny portgennemgang", "The decision has since been corrected by a later review");
+pub const CORRECTS: Words =
+    ("Portgennemgangen retter en tidligere beslutning", "The review corrects an earlier decision");
 pub const CRITERIA: Words = ("Kriterier", "Criteria");
 pub const CRITERION: Words = ("Kriterium", "Criterion");
 pub const DAYS: Words = ("dage", "days");
 pub const DAYS_SINCE_G1: Words = ("Dage siden første ja ved G1", "Days since the first yes at G1");
-pub const DECIDED_BY: Words = ("Afgjort af", "Decided by");
-pub const DECISION: Words = ("Afgørelse", "Decision");
-pub const DECISIONS_BEFORE: Words = ("Tidligere afgørelser", "Earlier decisions");
+pub const DECIDED_BY: Words = ("Besluttet af", "Decided by");
+pub const DECISION: Words = ("Beslutning", "Decision");
+pub const DECISIONS_BEFORE: Words = ("Tidligere beslutninger", "Earlier decisions");
 pub const DONE_WHEN: Words = ("Gjort, når", "Done when");
 pub const DRAFTED_BY: Words = ("Forberedt af", "Prepared by");
 pub const DUE: Words = ("Frist", "Due");
 pub const ENDS: Words = ("Færdig", "Done by");
 pub const EVIDENCE: Words = ("Dokumentation", "Evidence");
-pub const FROM: Words = ("Udgangspunkt", "Baseline");
+pub const FROM: Words = ("Nulpunkt", "Baseline");
 pub const GATE: Words = ("Port", "Gate");
 pub const GATE_MODEL: Words = ("Portmodel", "Gate model");
 pub const GROUP_MET: Words = ("Opfyldt", "Met");
@@ -92,18 +93,18 @@ pub const VARIANCE: Words = ("Siden første plan", "Since the first plan");
 pub const VERIFY: Words = ("Sådan efterprøves grundlaget", "How to verify the basis");
 pub const VERIFY_NOTE: Words = (
     "Alt før »Tilføjet efter fastfrysningen« er læst af det fastfrosne grundlag; kun hvem der forberedte og indsendte, er \
-     fra reviewet, og portens navn og spørgsmål fra den portmodel, som grundlaget nævner ved dens SHA-256. Grundlaget er \
+     fra portgennemgangen, og portens navn og spørgsmål fra den portmodel, som grundlaget nævner ved dens SHA-256. Grundlaget er \
      kanonisk JSON (RFC 8785), og dets SHA-256 er:",
     "All before “Added after the freeze” is read from the frozen basis; only who prepared and submitted it is from the \
      review, and the gate's name and question from the gate model that the basis names by its SHA-256. The basis is \
      canonical JSON (RFC 8785), and its SHA-256 is:",
 );
 pub const VERIFY_HOW: Words = (
-    "Hent reviewet, tag dets canonical_json byte for byte, og beregn summen. Den skal være den samme:",
+    "Hent portgennemgangen, tag dens canonical_json byte for byte, og beregn summen. Den skal være den samme:",
     "Fetch the review, take its canonical_json byte by byte, and compute the sum. It must be the same:",
 );
 pub const VISION: Words = ("Vision", "Vision");
-pub const WAITING: Words = ("Afgørelsen er ikke truffet endnu.", "The decision has not been made yet.");
+pub const WAITING: Words = ("Beslutningen er ikke truffet endnu.", "The decision has not been made yet.");
 pub const WHEN: Words = ("Hvornår", "When");
 pub const WHO_CAN: Words = ("Hvem kan gøre noget", "Who can do something");
 pub const WHY: Words = ("Hvorfor", "Why");
