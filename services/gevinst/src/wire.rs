@@ -4,6 +4,8 @@ use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, ReflectMessage, SerializeOptions};
 use prost_types::{FieldMask, Timestamp};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::value::RawValue;
 use time::{
     Date, OffsetDateTime,
     macros::{format_description, offset},
@@ -56,6 +58,12 @@ pub fn decimal(field: &str, text: &str) -> Result<Decimal> {
 /// A decimal without trailing zeros: the column keeps six places, a caller wrote fewer.
 pub fn decimal_text(value: Decimal) -> String {
     value.normalize().to_string()
+}
+
+/// A decimal from a JSON number, digit by digit: no float on the way.
+pub fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+    let number = Box::<RawValue>::deserialize(from)?;
+    number.get().parse().map_err(D::Error::custom)
 }
 
 /// The fields that an update writes: those of the mask, or, without one, those that are set. Whatever else the mask

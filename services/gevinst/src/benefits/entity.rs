@@ -25,7 +25,7 @@ pub mod benefit {
         error::Result,
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        wire::{decimal_text, known, timestamp},
+        wire::{decimal_text, exact, known, timestamp},
     };
 
     #[sea_orm::model]
@@ -42,10 +42,10 @@ pub mod benefit {
         pub measure_name: String,
         pub measure_unit: String,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
-        #[serde(with = "rust_decimal::serde::str")]
+        #[serde(deserialize_with = "exact")]
         pub baseline: Decimal,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
-        #[serde(with = "rust_decimal::serde::str")]
+        #[serde(deserialize_with = "exact")]
         pub target: Decimal,
         pub owner: String,
         pub planned_annual_ore: Option<i64>,
@@ -118,7 +118,7 @@ pub mod measurement {
     use crate::{
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        wire::{decimal_text, iso_day, timestamp},
+        wire::{decimal_text, exact, iso_day, timestamp},
     };
 
     #[sea_orm::model]
@@ -131,7 +131,7 @@ pub mod measurement {
         pub id: Uuid,
         pub benefit_id: Uuid,
         #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
-        #[serde(with = "rust_decimal::serde::str")]
+        #[serde(deserialize_with = "exact")]
         pub value: Decimal,
         #[serde(with = "iso_day")]
         pub measured_on: Date,

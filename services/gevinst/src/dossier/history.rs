@@ -9,7 +9,7 @@ use gevinst_proto::v1 as pb;
 use prost_types::Timestamp;
 
 use super::{
-    load,
+    Sections, load,
     words::{
         self,
         Language::{self, Danish, English},
@@ -22,7 +22,7 @@ use crate::{auth::Action, ctx::Ctx, error::Result, ids::ProjectId};
 pub async fn history(ctx: Ctx, request: pb::GetProjectHistoryRequest) -> Result<pb::GetProjectHistoryResponse> {
     let id = ProjectId::parse(&request.project)?;
     let db = ctx.read(Action::ProjectRead)?;
-    let found = load(&db, db.organisation(), id).await?;
+    let found = load(&db, db.organisation(), id, Sections::ALL).await?;
     let mut dossier = db.found(found, id).await?.dossier;
     let entries = entries(&dossier);
     for decision in &mut dossier.decisions {

@@ -1,14 +1,16 @@
 //! The dossier: everything known about a project in one document. What a gate's criteria see, what a review freezes and
 //! what a reader is shown are the same.
 //!
-//! It is read in one question (`dossier.sql`); a second asks for the gate model, the first time that this process meets it.
+//! It is read in one question (`sections.rs`); a second asks for the gate model, the first time that this process meets it.
+//! Readiness reads what the gate's rules name, and no more: which gate that is, it guesses from the last time, and asks a
+//! second time where the project has moved on since.
 //!
 //! # To add a section
 //!
 //! 1. A field in `Dossier` (`dossier_service.proto`), of the contract's own message: its name is what rules will speak of.
-//! 2. A subselect in `dossier.sql` that gives the rows as JSON (decimals as text), and their `Model` (with `Deserialize`) in
-//!    [`load`]. The table has the policy `visible`, and no more than 200 rows a project, and no text over 8 KiB: rules are
-//!    bounded for that much (`gates/expression/facts.rs`), and say so of more.
+//! 2. A line in `SECTIONS` (`sections.rs`) under that name, a subselect that gives the rows as JSON, and their `Model` (with
+//!    `Deserialize`) in [`load`]. The table has the policy `visible`, and no more than 200 rows a project, and no text over
+//!    8 KiB: rules are bounded for that much (`gates/expression/facts.rs`), and say so of more.
 //! 3. Where people are to read it: `paper/sections.rs` and, of a decision, `history.rs`.
 //! 4. If the default gate model is to ask about it: a criterion in `gates/default_model.json` (code, gates, principle, both
 //!    languages, who can) as long as that version is unreleased; else the next version beside it, and a line in
@@ -17,44 +19,45 @@
 pub mod grpc;
 pub mod history;
 pub mod paper;
+mod sections;
 pub mod words;
 
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use gevinst_proto::v1 as pb;
+use quick_cache::sync::Cache;
 use sea_orm::{ConnectionTrait, QueryResult};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use self::{history::history, paper::paper};
+pub use self::{history::history, paper::paper, sections::Sections};
 use crate::{
     auth::{Action, Resource},
     benefits::entity::{benefit, measurement},
     conditions,
     ctx::Ctx,
-    db::postgres,
     error::{Error, Result},
     funding::{self, entity as money},
     gates::{
         criteria,
         entity::{self as gates, assessment, vote},
         model::{self, GateModel},
-        rules::{GateCode, Outcome, RiskClass, Step},
+        rules::{GateCode, Outcome, ReviewState, RiskClass, Step},
     },
     ids::{GateReviewId, OrganisationId, ProjectId},
     lessons,
     organisations::entity::org_unit,
-    plans::{self, entity as plan},
+    plans,
     projects::entity::{self as projects, event},
     wire::{known, today},
 };
 
-/// Every row of a project's, each list in the order that the contract gives; on one line, as traces show statements.
-static DOSSIER: LazyLock<String> = LazyLock::new(|| {
-    let lines = include_str!("dossier.sql").lines().map(str::trim).filter(|line| !line.starts_with("--"));
-    lines.collect::<Vec<_>>().join(" ")
-});
+/// What was needed of projects whose readiness was asked.
+static NEEDED: LazyLock<Cache<ProjectId, Sections>> = LazyLock::new(|| Cache::new(10_000));
 
 /// What is known of a project.
 pub struct Known {
@@ -69,21 +72,13 @@ pub struct Known {
 }
 
 /// A decided review, without its basis and criteria.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Decided {
     /// The review.
-    #[serde(flatten)]
     pub review: gates::Model,
     votes: Vec<vote::Model>,
     /// What has corrected it.
     pub superseded_by: Option<Uuid>,
-}
-
-#[derive(Deserialize)]
-struct Measured {
-    #[serde(flatten)]
-    benefit: benefit::Model,
-    latest: Option<measurement::Model>,
 }
 
 impl<'a> From<&'a Known> for Resource<'a> {
@@ -177,58 +172,93 @@ impl Known {
     }
 }
 
-/// Reads everything known of a project, in one question.
+/// Reads what is known of a project, in one question. What is not among the sections is empty.
 pub async fn load(
     db: &impl ConnectionTrait,
     organisation: OrganisationId,
     project: ProjectId,
+    sections: Sections,
 ) -> Result<Option<Known>> {
-    let question = postgres(DOSSIER.as_str(), [organisation.uuid().into(), project.uuid().into()]);
-    let Some(row) = db.query_one_raw(question).await? else {
+    let Some(row) = db.query_one_raw(sections.question(organisation, project)).await? else {
         return Ok(None);
     };
-    let project: projects::Model = section(&row, "project")?;
-    let decided: Vec<Decided> = section(&row, "decisions")?;
-    let benefits: Vec<Measured> = section(&row, "benefits")?;
+    let project: projects::Model =
+        section(&row, "project")?.ok_or_else(|| Error::Internal("a dossier without a project".to_owned()))?;
+    let reviews: Vec<gates::Model> = each(&row, "reviews")?;
+    let (decided, open) = reviews.into_iter().partition(|review| review.state == <&str>::from(ReviewState::Decided));
+    let decided = with_answers(decided, each(&row, "votes")?);
+    let mut latest: HashMap<Uuid, measurement::Model> = each(&row, "latest_measurements")?
+        .into_iter()
+        .map(|found: measurement::Model| (found.benefit_id, found))
+        .collect();
+    let benefits: Vec<benefit::Model> = each(&row, "benefits")?;
+    let org_unit: Option<org_unit::Model> = section(&row, "org_unit")?;
+    let appropriations: Vec<money::appropriation::Model> = each(&row, "appropriations")?;
+    let (spent_ore, spent_on_experiments_ore) = section(&row, "spent")?.unwrap_or_default();
     let dossier = pb::Dossier {
         project: Some(project.clone().into_proto()?),
-        org_unit: Some(section::<org_unit::Model>(&row, "org_unit")?.into()),
+        org_unit: org_unit.map(Into::into),
         asked: None,
         benefits: benefits
             .into_iter()
-            .map(|Measured { benefit, latest }| {
-                let (benefit, latest_measurement) = (Some(benefit.into_proto()?), latest.map(Into::into));
-                Ok(pb::DossierBenefit { benefit, latest_measurement })
+            .map(|benefit| {
+                let latest_measurement = latest.remove(&benefit.id).map(Into::into);
+                Ok(pb::DossierBenefit { benefit: Some(benefit.into_proto()?), latest_measurement })
             })
             .collect::<Result<_>>()?,
         decisions: decided.iter().cloned().map(Decided::into_proto).collect::<Result<_>>()?,
-        conditions: each(&row, "conditions", conditions::entity::Model::into_proto)?,
+        conditions: shown(each(&row, "conditions")?, conditions::entity::Model::into_proto)?,
         funding: Some(funding::into_proto(
-            section::<Vec<money::appropriation::Model>>(&row, "appropriations")?,
-            section::<Vec<money::spend_authority::Model>>(&row, "spend_authorities")?,
-            row.try_get("", "spent_ore")?,
-            row.try_get("", "spent_on_experiments_ore")?,
+            appropriations,
+            each(&row, "spend_authorities")?,
+            spent_ore,
+            spent_on_experiments_ore,
         )?),
         plan: Some(plans::into_proto(
-            section::<Vec<plan::baseline::Model>>(&row, "baselines")?,
-            section::<Vec<plan::direction_change::Model>>(&row, "direction_changes")?,
-            section::<Vec<plan::increment::Model>>(&row, "increments")?,
+            each(&row, "baselines")?,
+            each(&row, "direction_changes")?,
+            each(&row, "increments")?,
         )?),
-        lessons: each(&row, "lessons", |lesson: lessons::entity::Model| Ok(lesson.into()))?,
-        assessments: each(&row, "assessments", assessment::Model::into_proto)?,
-        events: each(&row, "events", event::Model::into_proto)?,
+        lessons: shown(each(&row, "lessons")?, |lesson: lessons::entity::Model| Ok(lesson.into()))?,
+        assessments: shown(each(&row, "assessments")?, assessment::Model::into_proto)?,
+        events: shown(each(&row, "events")?, event::Model::into_proto)?,
     };
-    let open = section(&row, "open")?;
+    let open = open.into_iter().next();
     Ok(Some(Known { project, open, decided, dossier }))
 }
 
-fn section<T: DeserializeOwned>(row: &QueryResult, name: &str) -> Result<T> {
-    let value: serde_json::Value = row.try_get("", name)?;
-    serde_json::from_value(value).map_err(|error| Error::Internal(format!("dossier, {name}: {error}")))
+/// Decided reviews with their answers, and with what has corrected them. A correction that was only passed on has not.
+fn with_answers(decided: Vec<gates::Model>, votes: Vec<vote::Model>) -> Vec<Decided> {
+    let mut answers: BTreeMap<Uuid, Vec<vote::Model>> = BTreeMap::new();
+    for vote in votes {
+        answers.entry(vote.gate_review_id).or_default().push(vote);
+    }
+    let corrects = |review: &&gates::Model| review.outcome.as_deref() != Some(Outcome::Escalated.into());
+    let corrected: HashMap<Uuid, Uuid> = decided
+        .iter()
+        .filter(corrects)
+        .filter_map(|review| review.supersedes_id.map(|corrected| (corrected, review.id)))
+        .collect();
+    let whole = |review: gates::Model| Decided {
+        votes: answers.remove(&review.id).unwrap_or_default(),
+        superseded_by: corrected.get(&review.id).copied(),
+        review,
+    };
+    decided.into_iter().map(whole).collect()
 }
 
-fn each<M: DeserializeOwned, P>(row: &QueryResult, name: &str, into: impl Fn(M) -> Result<P>) -> Result<Vec<P>> {
-    section::<Vec<M>>(row, name)?.into_iter().map(into).collect()
+/// What a column holds; nothing where it was not asked for, or there are no rows.
+fn section<T: DeserializeOwned>(row: &QueryResult, name: &str) -> Result<Option<T>> {
+    let Some(text) = row.try_get::<Option<String>>("", name)? else { return Ok(None) };
+    serde_json::from_str(&text).map_err(|error| Error::Internal(format!("dossier, {name}: {error}")))
+}
+
+fn each<M: DeserializeOwned>(row: &QueryResult, name: &str) -> Result<Vec<M>> {
+    Ok(section(row, name)?.unwrap_or_default())
+}
+
+fn shown<M, P>(rows: Vec<M>, into: impl Fn(M) -> Result<P>) -> Result<Vec<P>> {
+    rows.into_iter().map(into).collect()
 }
 
 impl Decided {
@@ -246,7 +276,7 @@ impl Decided {
 pub async fn get(ctx: Ctx, request: pb::GetProjectDossierRequest) -> Result<pb::GetProjectDossierResponse> {
     let id = ProjectId::parse(&request.project)?;
     let db = ctx.read(Action::ProjectRead)?;
-    let found = load(&db, db.organisation(), id).await?;
+    let found = load(&db, db.organisation(), id, Sections::ALL).await?;
     let mut known = db.found(found, id).await?;
     let model = model::of(&db, &known.project).await?;
     if let Some(step) = known.step(&model)? {
@@ -262,16 +292,30 @@ pub async fn readiness(ctx: Ctx, request: pb::GetGateReadinessRequest) -> Result
     // What nobody has assessed is not called safe.
     let risk = RiskClass::from_repr(request.risk_class).unwrap_or(RiskClass::High);
     let db = ctx.read(Action::ProjectRead)?;
-    let found = load(&db, db.organisation(), id).await?;
-    let mut known = db.found(found, id).await?;
-    let model = model::of(&db, &known.project).await?;
-    // A decision that is to be corrected is asked about wherever the project stands.
-    if known.open.is_none() {
-        known.project.standing()?.must_not_have_ended()?;
-    }
-    let Some(step) = known.step(&model)? else {
-        return Err(Error::StageNotInModel { stage: known.project.stage });
+    // As it was needed the last time; where the project stands elsewhere by now, everything.
+    let last = NEEDED.get(&id);
+    let mut sections = last.unwrap_or(Sections::ALL);
+    let (mut known, model, step) = loop {
+        let found = load(&db, db.organisation(), id, sections).await?;
+        let known = db.found(found, id).await?;
+        let model = model::of(&db, &known.project).await?;
+        // A decision that is to be corrected is asked about wherever the project stands.
+        if known.open.is_none() {
+            known.project.standing()?.must_not_have_ended()?;
+        }
+        let Some(step) = known.step(&model)?.cloned() else {
+            return Err(Error::StageNotInModel { stage: known.project.stage });
+        };
+        let needed = Sections::asked_at(&model, &step);
+        if last != Some(needed) {
+            NEEDED.insert(id, needed);
+        }
+        if sections.covers(needed) {
+            break (known, model, step);
+        }
+        sections = Sections::ALL;
     };
+    let step = &step;
     let asked = known.question(step, (request.amount_ore, risk), ctx.now())?;
     known.ask(asked);
     let criteria = criteria::results(&model, step, &known.dossier, false).await?;

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use gevinst_proto::v1 as pb;
-use prost_reflect::ReflectMessage;
 
 use super::{
-    expression::{Expression, Facts, Undecided, evaluate},
+    expression::{Expression, Undecided, evaluate},
     model::{Criterion, GateModel},
     rules::{GateCode, Step},
 };
@@ -34,11 +33,12 @@ pub struct Always {
 impl Always {
     /// Reads them from a dossier.
     pub fn of(dossier: &pb::Dossier) -> Self {
-        let funding = dossier.funding.clone().unwrap_or_default();
-        let question = dossier.asked.clone().unwrap_or_default();
-        let asked = question.amount_ore;
-        let released = funding.authorised_ore.saturating_sub(question.corrects_amount_ore);
-        let missing = released.saturating_add(asked).saturating_sub(funding.appropriated_ore);
+        let (authorised, appropriated) =
+            dossier.funding.as_ref().map_or((0, 0), |funding| (funding.authorised_ore, funding.appropriated_ore));
+        let (asked, corrects) =
+            dossier.asked.as_ref().map_or((0, 0), |asked| (asked.amount_ore, asked.corrects_amount_ore));
+        let released = authorised.saturating_sub(corrects);
+        let missing = released.saturating_add(asked).saturating_sub(appropriated);
         // Without a question of money there is nothing to appropriate.
         Self { missing_ore: if asked > 0 { missing.max(0) } else { 0 }, has_lesson: !dossier.lessons.is_empty() }
     }
@@ -56,11 +56,7 @@ pub async fn results(
     let criteria: Vec<&Criterion> = model.asked_at(step).collect();
     let expressions: Vec<Arc<Expression>> =
         criteria.iter().flat_map(|criterion| [&criterion.applies_if, &criterion.rule]).flatten().cloned().collect();
-    let answers = if expressions.is_empty() {
-        Vec::new()
-    } else {
-        evaluate(expressions, Facts::new(&dossier.transcode_to_dynamic())).await
-    };
+    let answers = if expressions.is_empty() { Vec::new() } else { evaluate(expressions, dossier).await };
     if kept && answers.iter().any(|answer| matches!(answer, Err(Undecided::Busy(_)))) {
         return Err(Error::Overloaded);
     }
@@ -141,14 +137,15 @@ fn result(
         }
         Some(Err(error)) => result.why = undecided(&error),
         None => {
-            let project = dossier.project.clone().unwrap_or_default();
+            let project = dossier.project.as_ref();
+            let manager = project.map(|project| &project.project_manager);
+            let model = project.map(|project| &project.gate_model);
             // An assessment answers the criterion of the model that asked it; and who runs the project by now has not graded it.
             let newest = dossier.assessments.iter().find(|found| {
-                let theirs =
-                    [Some(&found.assessor), found.assessed_for.as_ref()].contains(&Some(&project.project_manager));
+                let theirs = [Some(&found.assessor), found.assessed_for.as_ref()].contains(&manager);
                 found.gate == gate as i32
                     && found.criterion == definition.code
-                    && found.gate_model == project.gate_model
+                    && Some(&found.gate_model) == model
                     && !(theirs && definition.kind() == pb::CriterionKind::Assessment)
             });
             let wanted = match definition.minimum_grade() {
@@ -210,8 +207,9 @@ fn text(da: &str, en: &str) -> Option<pb::LocalizedText> {
 
 /// Who can do something about a criterion: the roles that it names; of a rule that names none, those who run the project.
 fn who(criterion: &Criterion, dossier: &pb::Dossier) -> pb::LocalizedText {
-    let project = dossier.project.clone().unwrap_or_default();
-    let (manager, owner) = (project.project_manager, project.project_owner);
+    let project = dossier.project.as_ref();
+    let manager = project.map_or("", |project| &project.project_manager);
+    let owner = project.map_or("", |project| &project.project_owner);
     if criterion.definition.assessors.is_empty() {
         return pb::LocalizedText {
             da: format!("projektlederen ({manager}), porteføljekontoret"),

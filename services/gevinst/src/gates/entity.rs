@@ -35,6 +35,7 @@ pub struct Model {
     pub project_manager: String,
     #[serde(with = "time::serde::iso8601")]
     pub submitted_at: OffsetDateTime,
+    #[serde(default)]
     pub basis: String,
     pub basis_sha256: String,
     pub outcome: Option<String>,
@@ -51,11 +52,16 @@ pub struct Model {
     pub hold_reasons: Vec<String>,
     pub supersedes_id: Option<Uuid>,
     pub gate_model_id: Uuid,
+    #[serde(default = "no_criteria")]
     pub criteria: Json,
     pub stop: Option<Json>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+fn no_criteria() -> Json {
+    Json::Array(Vec::new())
+}
 
 /// A project's reviews.
 pub fn find_in(organisation: OrganisationId, project: ProjectId) -> Select<Entity> {

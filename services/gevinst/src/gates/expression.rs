@@ -23,6 +23,7 @@ mod tests;
 mod threads;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, LazyLock, mpsc},
     time::Duration,
 };
@@ -32,13 +33,13 @@ use cel::{
     common::types::CelBool,
     parser::{ParseErrors, PrattParser},
 };
-use prost_reflect::MessageDescriptor;
+use prost_reflect::{MessageDescriptor, ReflectMessage};
 use tokio::{
     sync::{mpsc::unbounded_channel, oneshot},
     time::timeout,
 };
 
-pub use self::facts::Facts;
+use self::facts::Facts;
 
 /// The longest expression, in bytes.
 const SOURCE: usize = 2 << 10;
@@ -55,7 +56,10 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A checked expression, ready to be evaluated.
 #[derive(Debug)]
-pub struct Expression(IdedExpr);
+pub struct Expression {
+    tree: IdedExpr,
+    names: BTreeSet<String>,
+}
 
 /// Why an expression is refused when it is published: what, where and how to mend it, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +86,13 @@ impl Expression {
         read.unwrap_or_else(|_| Err(Refusal("The expression took too long to read.".to_owned())))
     }
 
+    /// The names of the fields that it speaks of, at whatever depth. What has none of these names, it cannot see.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     fn holds(&self, context: &Context<'_, '_>) -> Result<bool, String> {
-        let value = Value::resolve_val(&self.0, context).map_err(|error| stated(&error))?;
+        let value = Value::resolve_val(&self.tree, context).map_err(|error| stated(&error))?;
         value.downcast_ref::<CelBool>().map(|value| *value.inner()).ok_or_else(not_set)
     }
 }
@@ -115,9 +124,14 @@ impl Undecided {
     }
 }
 
-/// Evaluates expressions over the facts, in their order: whether each holds, or why that cannot be said. An error never
+/// Evaluates expressions over a dossier, in their order: whether each holds, or why that cannot be said. An error never
 /// counts as met.
-pub async fn evaluate(expressions: Vec<Arc<Expression>>, facts: Facts) -> Vec<Result<bool, Undecided>> {
+pub async fn evaluate(
+    expressions: Vec<Arc<Expression>>,
+    dossier: &impl ReflectMessage,
+) -> Vec<Result<bool, Undecided>> {
+    let names = expressions.iter().flat_map(|expression| expression.names()).collect();
+    let facts = Facts::new(dossier, &names);
     let mut results = Vec::with_capacity(expressions.len());
     while results.len() < expressions.len() {
         // Handed over together; where one takes too long, its thread is given up, and those behind it get another.
@@ -170,8 +184,8 @@ fn read(source: &str, schema: &MessageDescriptor) -> Result<Expression, Refusal>
     }
     let parser = PrattParser::new().max_recursion_depth(DEPTH).max_expression_node_count(bounds::NODES);
     let mut tree = parser.parse(source).map_err(|errors| unread(source, &errors))?;
-    check::check(&mut tree, schema)?;
-    Ok(Expression(tree))
+    let names = check::check(&mut tree, schema)?;
+    Ok(Expression { tree, names })
 }
 
 /// How deep brackets nest, those in texts among them.

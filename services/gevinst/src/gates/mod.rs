@@ -30,7 +30,7 @@ use crate::{
     conditions,
     ctx::{Changes, Command, Ctx, Reading},
     db::postgres,
-    dossier::{self, Asked, Known},
+    dossier::{self, Asked, Known, Sections},
     error::{Error, Result, on_constraint},
     funding::entity::spend_authority,
     ids::{GateReviewId, OrganisationId, ProjectId, SpendAuthorityId},
@@ -113,7 +113,7 @@ fn standpoint<'m>(
 
 /// What is known of a project whose row the command has locked.
 async fn know(command: &Command, project: ProjectId) -> Result<Known> {
-    let found = dossier::load(command.tx(), command.ctx().organisation()?, project).await?;
+    let found = dossier::load(command.tx(), command.ctx().organisation()?, project, Sections::ALL).await?;
     found.ok_or_else(|| project.not_found())
 }
 

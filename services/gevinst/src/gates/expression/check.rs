@@ -2,6 +2,8 @@
 //! largest dossier that [`super::facts`] lets through. Checked on the tree, as evaluating it once would not see what is
 //! behind `||`.
 
+use std::collections::BTreeSet;
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators};
 use prost_reflect::{FieldDescriptor, Kind as Field, MessageDescriptor};
 
@@ -29,9 +31,10 @@ const KNOWN: &str = "there are size, contains, startsWith, endsWith, int, double
 pub type Result<T = Seen> = std::result::Result<T, Refusal>;
 
 /// Refuses what must not be published, and rewrites what evaluation would understand otherwise.
-pub fn check(tree: &mut IdedExpr, schema: &MessageDescriptor) -> Result<()> {
+/// Answers with the names of the fields that it speaks of, at whatever depth.
+pub fn check(tree: &mut IdedExpr, schema: &MessageDescriptor) -> Result<BTreeSet<String>> {
     measure(tree, &mut 0, 0, 0)?;
-    let mut checker = Checker { schema, loops: Vec::new(), times: 1, cost: 0 };
+    let mut checker = Checker { schema, loops: Vec::new(), times: 1, cost: 0, names: BTreeSet::new() };
     let seen = checker.see(tree)?;
     if seen.kind != Kind::Bool {
         return refuse(format!("The expression must be true or false, but `{}` is {}.", shown(tree), seen.kind));
@@ -43,7 +46,7 @@ pub fn check(tree: &mut IdedExpr, schema: &MessageDescriptor) -> Result<()> {
             checker.cost
         ));
     }
-    Ok(())
+    Ok(checker.names)
 }
 
 /// Refuses an expression.
@@ -57,6 +60,7 @@ pub struct Checker<'s> {
     /// How often what is looked at is evaluated, at most.
     pub times: u64,
     cost: u64,
+    names: BTreeSet<String>,
 }
 
 /// A macro whose body is looked at.
@@ -91,7 +95,7 @@ impl Checker<'_> {
     }
 
     /// The innermost of that name.
-    fn name(&self, name: &str) -> Result {
+    fn name(&mut self, name: &str) -> Result {
         if let Some(each) = self.loops.iter().rev().find(|each| each.name == name) {
             return Ok(each.element.clone());
         }
@@ -99,6 +103,7 @@ impl Checker<'_> {
             let names = self.loops.iter().map(|each| each.name.clone()).chain(names(self.schema));
             return refuse(format!("`{name}`: unknown; there is {}.", names.collect::<Vec<_>>().join(", ")));
         };
+        self.names.insert(name.to_owned());
         field_seen(&field, name, Some(0))
     }
 
@@ -114,6 +119,7 @@ impl Checker<'_> {
             let names = names(message).collect::<Vec<_>>().join(", ");
             return refuse(format!("`{place}`: unknown; `{whose}` has {names}."));
         };
+        self.names.insert(select.field.clone());
         let seen = field_seen(&field, &place, of.root)?;
         // A name is looked up in the body of each macro around it.
         self.charge(self.loops.len());

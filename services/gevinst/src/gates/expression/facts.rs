@@ -1,7 +1,7 @@
 //! A dossier as expressions see it. Lists and messages are shared, not copied: the crate's own copy their contents
 //! whenever they are named.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use cel::{
     ExecutionError,
@@ -10,6 +10,10 @@ use cel::{
         types::{CelBool, CelDouble, CelInt, CelNull, CelString, LIST_TYPE, MAP_TYPE, Type},
         value::{CowVal, StaticVal, Val},
     },
+};
+use prost::{
+    DecodeError,
+    encoding::{DecodeContext, decode_key, skip_field},
 };
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -21,7 +25,7 @@ pub const ROWS: usize = 2000;
 /// The longest text of a dossier, in bytes.
 pub const TEXT: usize = 8 << 10;
 
-/// A dossier as expressions see it; made once, shared from then on.
+/// A dossier as expressions see it, as far as they name its fields; made once, shared from then on.
 ///
 /// Every field is there by its name in the contract: messages and `optional` fields that are not set as null; enum
 /// values by name without the enum's prefix, unspecified ones as ""; times as text, to the second, in UTC, so that they
@@ -31,13 +35,14 @@ pub struct Facts(Arc<Result<Record, String>>);
 
 impl Facts {
     /// A dossier that is larger than expressions are bounded for answers every one of them with an error.
-    pub fn new(dossier: &DynamicMessage) -> Self {
-        Self(Arc::new(Reader { rows: 0 }.record(dossier)))
+    pub fn new(dossier: &impl ReflectMessage, names: &BTreeSet<&str>) -> Self {
+        let read = named(dossier, names).map_err(|error| format!("The dossier cannot be read: {error}."));
+        Self(Arc::new(read.and_then(|dossier| Reader { names, rows: 0 }.record(&dossier))))
     }
 
     pub(super) fn variables(&self) -> Result<impl Iterator<Item = (&str, Box<dyn Val>)>, String> {
         let record = self.0.as_ref().as_ref().map_err(String::clone)?;
-        Ok(record.0.iter().map(|(name, value)| (name.as_str(), value.clone())))
+        Ok(record.0.iter().map(|(field, value)| (field.name(), value.clone())))
     }
 }
 
@@ -70,20 +75,38 @@ pub fn is_seen(field: &FieldDescriptor) -> bool {
     }
 }
 
-struct Reader {
+/// A message with those of its fields that are named, each whole: what no expression speaks of is not taken apart.
+fn named(message: &impl ReflectMessage, names: &BTreeSet<&str>) -> Result<DynamicMessage, DecodeError> {
+    let descriptor = message.descriptor();
+    let (written, mut kept) = (message.encode_to_vec(), Vec::new());
+    let mut left = written.as_slice();
+    while !left.is_empty() {
+        let from = left;
+        let (tag, wire) = decode_key(&mut left)?;
+        skip_field(wire, tag, &mut left, DecodeContext::default())?;
+        if descriptor.get_field(tag).is_some_and(|field| names.contains(field.name())) {
+            kept.extend_from_slice(&from[..from.len() - left.len()]);
+        }
+    }
+    DynamicMessage::decode(descriptor, kept.as_slice())
+}
+
+struct Reader<'n> {
+    names: &'n BTreeSet<&'n str>,
     rows: usize,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn record(&mut self, message: &DynamicMessage) -> Result<Record, String> {
-        let mut fields = BTreeMap::new();
-        for field in message.descriptor().fields().filter(is_seen) {
+        let mut fields = Vec::new();
+        let named = |field: &FieldDescriptor| self.names.contains(field.name()) && is_seen(field);
+        for field in message.descriptor().fields().filter(named) {
             let value: Box<dyn Val> = if field.supports_presence() && !message.has_field(&field) {
                 Box::new(CelNull)
             } else {
                 self.value(&message.get_field(&field), &field.kind())?
             };
-            fields.insert(field.name().to_owned(), value);
+            fields.push((field, value));
         }
         Ok(Record(Arc::new(fields)))
     }
@@ -137,7 +160,7 @@ fn time(message: &DynamicMessage) -> Result<String, String> {
 
 /// A message. It equals nothing: expressions compare fields.
 #[derive(Clone, Debug)]
-struct Record(Arc<BTreeMap<String, Box<dyn Val>>>);
+struct Record(Arc<Vec<(FieldDescriptor, Box<dyn Val>)>>);
 
 impl Val for Record {
     fn get_type(&self) -> &Type {
@@ -175,7 +198,8 @@ impl Indexer for Record {
         Self: 'v,
     {
         let name = field.downcast_ref::<CelString>().map_or("", CelString::inner);
-        let value = self.0.get(name).ok_or_else(|| ExecutionError::no_such_key(name))?;
+        let found = self.0.iter().find(|(field, _)| field.name() == name);
+        let (_, value) = found.ok_or_else(|| ExecutionError::no_such_key(name))?;
         Ok(CowVal::Borrowed(value.as_ref()))
     }
 

@@ -6,21 +6,22 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
+use prost_reflect::DynamicMessage;
 
 use super::{
-    Facts, Undecided, evaluate,
+    Undecided, evaluate,
     tests::{new, reviews},
 };
 
 /// Whether an expression is accepted. Neither refusing nor evaluating it may panic.
-fn survives(source: &str, evaluating: &tokio::runtime::Runtime, facts: &Facts) -> bool {
+fn survives(source: &str, evaluating: &tokio::runtime::Runtime, dossier: &DynamicMessage) -> bool {
     match new(source) {
         Err(refusal) => {
             assert_ne!(refusal.0, "The expression cannot be read.", "{source}");
             false
         }
         Ok(expression) => {
-            let found = evaluating.block_on(evaluate(vec![Arc::new(expression)], facts.clone()));
+            let found = evaluating.block_on(evaluate(vec![Arc::new(expression)], dossier));
             assert_ne!(found, [Err(Undecided::Stated("The expression cannot be evaluated.".to_owned()))], "{source}");
             true
         }
@@ -119,7 +120,7 @@ fn one_of(words: &'static str) -> impl Strategy<Value = &'static str> + Clone {
 #[test]
 fn anything_is_refused_or_evaluated_without_a_panic() {
     let evaluating = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let facts = reviews();
+    let dossier = reviews();
     let runs = [
         (soup().boxed(), 2500, 0),
         (grammatical().boxed(), 1500, 0),
@@ -130,7 +131,7 @@ fn anything_is_refused_or_evaluated_without_a_panic() {
         let accepted = Cell::new(0);
         TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
             .run(&strategy, |source| {
-                accepted.set(accepted.get() + usize::from(survives(&source, &evaluating, &facts)));
+                accepted.set(accepted.get() + usize::from(survives(&source, &evaluating, &dossier)));
                 Ok(())
             })
             .unwrap();
