@@ -59,8 +59,7 @@ async fn grant_counts_where_it_holds_from_its_first_day_to_its_last_and_until_re
     let reader = bare(&world, "u1");
     assert!(refused(&reader.call(get(&world, &project)).await.unwrap_err(), "ROLE_MISSING"));
     let mut grant = world.grant_at("u1", Role::Reader, ScopeKind::OrgUnit, &project.org_unit);
-    let day = |days| (world.clock.now() + time::Duration::days(days)).date().to_string();
-    (grant.valid_from, grant.valid_until) = (Some(day(1)), Some(day(2)));
+    (grant.valid_from, grant.valid_until) = (Some(world.day(1)), Some(world.day(2)));
     let grant = world.person("granter", &[Role::Reader]).call(grant).await.unwrap().role_grant.unwrap();
 
     assert!(reader.call(get(&world, &project)).await.is_err(), "it begins tomorrow");
@@ -123,7 +122,7 @@ async fn grant_of_what_one_does_not_hold_or_to_oneself_refused_and_recorded() {
     world.person("granter", &[Role::Finance]).call(request).await.unwrap();
     let failure = bare(&world, "u4").call(world.grant_request("u5", Role::Finance)).await.unwrap_err();
     assert!(refused(&failure, "ROLE_MISSING"), "{failure:?}");
-    let until = (world.clock.now() + time::Duration::days(7)).date().to_string();
+    let until = world.day(7);
     let short = pb::GrantRoleRequest { valid_until: Some(until.clone()), ..world.grant_request("u6", Role::Finance) };
     world.person("granter", &[Role::Finance]).call(short).await.unwrap();
     let failure = bare(&world, "u6").call(world.grant_request("u7", Role::Finance)).await.unwrap_err();
@@ -414,7 +413,7 @@ async fn delegation_of_anothers_grant_or_beyond_it_refused() {
     assert!(refused(&failure, "ROLE_MISSING"), "{failure:?}");
     let failure = bare(&world, "member").call(world.loan(&grant, "member")).await.unwrap_err();
     assert_eq!(failure.fields, ["delegate"]);
-    let until = (world.clock.now() + time::Duration::days(7)).date().to_string();
+    let until = world.day(7);
     let short = pb::GrantRoleRequest { valid_until: Some(until), ..world.grant_request("m2", Role::SteeringGroup) };
     let short = world.person("granter", &[Role::SteeringGroup]).call(short).await.unwrap().role_grant.unwrap();
     let failure = bare(&world, "m2").call(world.loan(&short, "substitute")).await.unwrap_err();

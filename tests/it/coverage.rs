@@ -64,6 +64,7 @@ pub struct Objects {
     benefit: pb::Benefit,
     model: pb::GateModel,
     to_prepare: pb::Project,
+    to_migrate: pb::Project,
     to_change: pb::GateReview,
     to_submit: pb::GateReview,
     funded: pb::Project,
@@ -105,6 +106,7 @@ impl Objects {
             increment: increment(world, &planned).await,
             model,
             to_prepare: world.project().await,
+            to_migrate: world.project().await,
             to_change: drafted(world).await,
             to_submit: drafted(world).await,
             funded,
@@ -208,7 +210,7 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
         }
         "ListGateModels" => (json!({}), office),
         "MigrateProjectGateModel" => {
-            (json!({"project": of.idea.id, "gateModel": of.model.id, "reason": "r"}), Role::SteeringGroup)
+            (json!({"project": of.to_migrate.id, "gateModel": of.model.id, "reason": "r"}), Role::SteeringGroup)
         }
         "AssessCriterion" => {
             (json!({"project": of.idea.id, "criterion": "SAMPLE", "grade": "GRADE_GREEN", "reason": "r"}), office)

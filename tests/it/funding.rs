@@ -212,7 +212,7 @@ async fn appropriate_wrong_fields_named() {
     let world = World::new().await;
     let project = world.project().await;
     let good = appropriation(&world, &project, 1);
-    let tomorrow = (world.clock.now() + time::Duration::days(2)).date().to_string();
+    let tomorrow = world.day(1);
     let cases = [
         (pb::RecordAppropriationRequest { amount_ore: 0, ..good.clone() }, "amount_ore"),
         (pb::RecordAppropriationRequest { amount_ore: -1, ..good.clone() }, "amount_ore"),
@@ -234,7 +234,7 @@ async fn appropriate_wrong_fields_named() {
         assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{field} {failure:?}");
         assert_eq!(failure.fields, [field]);
     }
-    let today = gevinst::wire::today(world.clock.now()).to_string();
+    let today = world.day(0);
     finance(&world).call(pb::RecordAppropriationRequest { decided_on: today, ..good }).await.unwrap();
 }
 
@@ -565,7 +565,7 @@ async fn spend_wrong_fields_named() {
     let project = world.project().await;
     released(&world, &project, 1_000, General).await;
     let good = expenditure(&world, &project, 1, General);
-    let tomorrow = (world.clock.now() + time::Duration::days(2)).date().to_string();
+    let tomorrow = world.day(1);
     let day = |spent_on: &str| pb::RecordExpenditureRequest { spent_on: spent_on.to_owned(), ..good.clone() };
     let cases = [
         (pb::RecordExpenditureRequest { amount_ore: 0, ..good.clone() }, "amount_ore"),
@@ -586,7 +586,7 @@ async fn spend_wrong_fields_named() {
         assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{field} {failure:?}");
         assert_eq!(failure.fields, [field]);
     }
-    let today = gevinst::wire::today(world.clock.now()).to_string();
+    let today = world.day(0);
     finance(&world).call(day(&today)).await.unwrap();
     for category in 1..=9 {
         finance(&world).call(pb::RecordExpenditureRequest { category, ..good.clone() }).await.unwrap();

@@ -145,9 +145,7 @@ async fn lending(suite: &mut Suite) {
     world.board().call(approval(&world, &later)).await.unwrap();
     suite.refuses("used before its period", &reader("later"), decision.clone(), no_delegate, AUDITED).await;
 
-    let today = world.clock.now().date();
-    let ends = (today + time::Duration::days(1)).to_string();
-    let brief = pb::ProposeDelegationRequest { valid_until: ends, ..world.loan(&grant, "brief") };
+    let brief = pb::ProposeDelegationRequest { valid_until: world.day(1), ..world.loan(&grant, "brief") };
     let brief = reader("lender").call(brief).await.unwrap().delegation.unwrap();
     world.board().call(approval(&world, &brief)).await.unwrap();
     world.clock.advance(time::Duration::days(4));

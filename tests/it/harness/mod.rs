@@ -653,8 +653,13 @@ impl World {
             value: value.to_owned(),
             measured_on: day.to_owned(),
             source: "Sagssystemet".to_owned(),
-            validate_only: false,
+            ..Default::default()
         }
+    }
+
+    /// The day in Denmark that it is in so many days by the world's clock.
+    pub fn day(&self, days: i64) -> String {
+        gevinst::wire::today(self.clock.now() + time::Duration::days(days)).to_string()
     }
 
     /// The executive board.
