@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 3] = [
+const MIGRATIONS: [SqlMigration; 4] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -42,6 +42,11 @@ const MIGRATIONS: [SqlMigration; 3] = [
         name: "m20261123_000003_gates",
         up: include_str!("../sql/m20261123_000003_gates.up.sql"),
         down: include_str!("../sql/m20261123_000003_gates.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000002_corrections",
+        up: include_str!("../sql/m20261124_000002_corrections.up.sql"),
+        down: include_str!("../sql/m20261124_000002_corrections.down.sql"),
     },
 ];
 

@@ -101,7 +101,7 @@ async fn measure_by_its_owner_allowed_by_others_denied() {
 async fn measure_the_future_or_no_day_refused() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "10", "0").await;
-    let tomorrow = (world.clock.now() + time::Duration::days(2)).date().to_string();
+    let tomorrow = world.day(1);
     for day in [tomorrow.as_str(), "2026-02-30", "2026-13-01", "30-06-2026", ""] {
         let failure = world.benefit_owner().call(world.measurement(&benefit, "1", day)).await.unwrap_err();
         assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{day} {failure:?}");
@@ -155,6 +155,82 @@ async fn measurements_newest_day_first_and_never_changed_i14() {
         let error = owner.execute_unprepared(&scoped).await.unwrap_err();
         assert!(error.to_string().contains("never changed or removed"), "{error}");
     }
+}
+
+fn correction(
+    world: &World,
+    benefit: &pb::Benefit,
+    wrong: &str,
+    value: &str,
+    day: &str,
+) -> pb::RecordMeasurementRequest {
+    let corrects = pb::MeasurementCorrection { measurement: wrong.to_owned(), reason: "Tastefejl.".to_owned() };
+    pb::RecordMeasurementRequest { corrects: Some(corrects), ..world.measurement(benefit, value, day) }
+}
+
+#[tokio::test]
+async fn correction_takes_the_place_of_what_was_wrong_and_leaves_it_as_it_was_i14() {
+    let world = World::new().await;
+    let benefit = world.benefit(&world.project().await, "10", "0").await;
+    let owner = world.benefit_owner();
+    owner.call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap();
+    let wrong = owner.call(world.measurement(&benefit, "55", "2026-02-28")).await.unwrap().measurement.unwrap();
+    let right = owner.call(correction(&world, &benefit, &wrong.id, "5.5", "2026-02-28")).await.unwrap();
+    let right = right.measurement.unwrap();
+    assert_eq!(right.corrects.as_ref().map(|wrong| wrong.reason.as_str()), Some("Tastefejl."));
+    assert_eq!(progress(&world, &benefit).await.actual, Some(right.clone()));
+    let listed = world.office().call(measurements(&world, &benefit)).await.unwrap().measurements;
+    let listed: Vec<_> = listed.iter().map(|found| (found.value.as_str(), found.corrected_by.as_deref())).collect();
+    assert_eq!(listed, [("5.5", None), ("55", Some(right.id.as_str())), ("8", None)]);
+
+    // It belongs to January: what counts by then is what was measured last of the rest.
+    let moved = owner.call(correction(&world, &benefit, &right.id, "6", "2026-01-15")).await.unwrap();
+    assert_eq!(progress(&world, &benefit).await.actual.unwrap().value, "8");
+    let audited = world.audited(&format!("object = \"{}\"", moved.measurement.unwrap().id)).await;
+    let changes = &audited[0].changes_json;
+    assert!(changes.contains(&right.id) && changes.contains("Tastefejl."), "{changes}");
+}
+
+#[tokio::test]
+async fn correction_of_what_is_not_there_or_counts_no_more_refused() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let (benefit, other) = (world.benefit(&project, "10", "0").await, world.benefit(&project, "10", "0").await);
+    let owner = world.benefit_owner();
+    let wrong = owner.call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap().measurement.unwrap();
+    for (of, id) in [(&other, wrong.id.as_str()), (&benefit, benefit.id.as_str())] {
+        let failure = owner.call(correction(&world, of, id, "7", "2026-01-31")).await.unwrap_err();
+        assert!(failure.is(Code::NotFound, "NOT_FOUND"), "{failure:?}");
+        assert_eq!(failure.metadata["type"], "measurement");
+    }
+    let unsaid = pb::MeasurementCorrection { measurement: wrong.id.clone(), reason: String::new() };
+    let request =
+        pb::RecordMeasurementRequest { corrects: Some(unsaid), ..world.measurement(&benefit, "7", "2026-01-31") };
+    let failure = owner.call(request).await.unwrap_err();
+    assert_eq!((failure.code, &failure.fields[..]), (Code::InvalidArgument, &["corrects.reason".to_owned()][..]));
+    assert_eq!(world.office().call(measurements(&world, &benefit)).await.unwrap().measurements, [wrong]);
+}
+
+#[tokio::test]
+async fn eight_correct_one_measurement_at_once_one_does() {
+    let world = World::new().await;
+    let benefit = world.benefit(&world.project().await, "10", "0").await;
+    let wrong = world.benefit_owner().call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap();
+    let wrong = wrong.measurement.unwrap();
+    let calls = (0..8).map(|value| {
+        let request = correction(&world, &benefit, &wrong.id, &value.to_string(), "2026-01-31");
+        let owner = world.benefit_owner();
+        async move { owner.call(request).await }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    let (kept, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let [Ok(kept)] = &kept[..] else { panic!("{kept:?}") };
+    let kept = kept.measurement.clone().unwrap();
+    for failure in refused.into_iter().map(Result::unwrap_err) {
+        assert!(failure.is(Code::FailedPrecondition, "MEASUREMENT_CORRECTED"), "{failure:?}");
+        assert_eq!(failure.metadata["corrected_by"], kept.id);
+    }
+    assert_eq!(progress(&world, &benefit).await.actual, Some(kept));
 }
 
 #[tokio::test]

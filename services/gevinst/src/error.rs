@@ -231,6 +231,11 @@ pub enum Error {
         /// Of what.
         kind: &'static str,
     },
+    /// Another measurement has taken its place.
+    MeasurementCorrected {
+        /// Which.
+        corrected_by: crate::ids::MeasurementId,
+    },
     /// The name is in use.
     NameTaken {
         /// The type of what bears it.
@@ -348,6 +353,7 @@ impl Error {
             Self::StageNotInModel { .. } => ErrorReason::StageNotInModel,
             Self::ReviewNotSubmitted => ErrorReason::ReviewNotSubmitted,
             Self::TooMany { .. } => ErrorReason::TooMany,
+            Self::MeasurementCorrected { .. } => ErrorReason::MeasurementCorrected,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
             Self::UnitCycle => ErrorReason::UnitCycle,
@@ -404,6 +410,7 @@ impl Error {
             | Self::StageNotInModel { .. }
             | Self::ReviewNotSubmitted
             | Self::TooMany { .. }
+            | Self::MeasurementCorrected { .. }
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
             | Self::UnitCycle => Code::FailedPrecondition,
@@ -435,6 +442,7 @@ impl Error {
             Self::TooMany { kind } => {
                 vec![("type", (*kind).to_owned()), ("most", crate::projects::MOST_OF_EACH.to_string())]
             }
+            Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],
             Self::VotesDiffer { outcome } => vec![("outcome", outcome.clone())],

@@ -7,8 +7,8 @@
 use aip_160::{Comparator, Expression, Member, Restriction, StringMatch};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, ModelTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, Select, Value,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, ModelTrait, Order, QueryFilter,
+    QueryOrder, QuerySelect, Select, Value,
     sea_query::{ArrayType, Expr, Func, SimpleExpr, extension::postgres::PgExpr},
 };
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,16 @@ impl<E: EntityTrait> Page<E> {
 
     /// The page's rows of what `select` finds, and the token of the next page; empty on the last.
     pub async fn fetch(self, db: &impl ConnectionTrait, select: Select<E>) -> Result<(Vec<E::Model>, String)> {
+        self.fetch_as(db, select, |row| row).await
+    }
+
+    /// The same where a row has more than the table's columns; `model` is the part that is the table's.
+    pub async fn fetch_as<R: FromQueryResult>(
+        self,
+        db: &impl ConnectionTrait,
+        select: Select<E>,
+        model: impl Fn(&R) -> &E::Model,
+    ) -> Result<(Vec<R>, String)> {
         let (order, id) = (self.order.column, self.id);
         let direction = if self.descending { Order::Desc } else { Order::Asc };
         let mut select = select
@@ -140,12 +150,12 @@ impl<E: EntityTrait> Page<E> {
             let last = Expr::tuple([Expr::value(value), Expr::value(last)]);
             select = select.filter(if self.descending { key.lt(last) } else { key.gt(last) });
         }
-        let mut rows = select.all(db).await?;
+        let mut rows = select.into_model::<R>().all(db).await?;
         if (rows.len() as u64) <= self.size {
             return Ok((rows, String::new()));
         }
         rows.truncate(usize::try_from(self.size).unwrap_or(usize::MAX));
-        let Some(last) = rows.last() else {
+        let Some(last) = rows.last().map(model) else {
             return Ok((rows, String::new()));
         };
         let Value::Uuid(Some(last_id)) = last.get(id) else {

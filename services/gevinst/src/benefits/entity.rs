@@ -111,7 +111,7 @@ pub mod benefit {
 pub mod measurement {
     use gevinst_proto::v1 as pb;
     use rust_decimal::Decimal;
-    use sea_orm::entity::prelude::*;
+    use sea_orm::{FromQueryResult, QuerySelect, entity::prelude::*, sea_query::Expr};
     use serde::Deserialize;
     use time::{Date, OffsetDateTime};
 
@@ -139,9 +139,26 @@ pub mod measurement {
         pub recorder: String,
         #[serde(with = "time::serde::iso8601")]
         pub recorded_at: OffsetDateTime,
+        pub corrects_id: Option<Uuid>,
+        pub correction_reason: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
+
+    /// A measurement, and what has taken its place: then it counts no more.
+    #[derive(FromQueryResult)]
+    pub struct Recorded {
+        #[sea_orm(nested)]
+        pub measurement: Model,
+        pub corrected_by: Option<Uuid>,
+    }
+
+    /// What is [`Recorded`] of a benefit.
+    pub fn find_recorded_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entity> {
+        let corrected_by = "(SELECT c.id FROM measurements c WHERE c.organisation_id = measurements.organisation_id \
+            AND c.corrects_id = measurements.id)";
+        find_in(organisation, benefit).column_as(Expr::cust(corrected_by), "corrected_by")
+    }
 
     /// A benefit's measurements.
     pub fn find_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entity> {
@@ -161,8 +178,15 @@ pub mod measurement {
         id: Column::Id,
     };
 
+    impl From<Recorded> for pb::Measurement {
+        fn from(recorded: Recorded) -> Self {
+            Self { corrected_by: recorded.corrected_by.map(|id| id.to_string()), ..recorded.measurement.into() }
+        }
+    }
+
     impl From<Model> for pb::Measurement {
         fn from(model: Model) -> Self {
+            let reason = model.correction_reason;
             Self {
                 id: model.id.to_string(),
                 benefit: model.benefit_id.to_string(),
@@ -171,12 +195,14 @@ pub mod measurement {
                 source: model.source,
                 recorder: model.recorder,
                 record_time: Some(timestamp(model.recorded_at)),
+                corrects: model.corrects_id.map(|id| pb::MeasurementCorrection { measurement: id.to_string(), reason }),
+                corrected_by: None,
             }
         }
     }
 }
 
-/// A benefit with its newest measurement (newest day, then newest record of that day), and what authority asks of its
+/// A benefit with its newest measurement (newest day, then newest record of that day; not one that was corrected), and what authority asks of its
 /// project; its own owner may not see that.
 pub struct Measured {
     /// The benefit.
@@ -214,10 +240,11 @@ impl Measured {
 
 const MEASURED: &str = "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
     m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
-    m.recorded_at AS m_recorded_at, p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
+    m.recorded_at AS m_recorded_at, m.corrects_id AS m_corrects_id, m.correction_reason AS m_correction_reason, p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
     FROM benefits b LEFT JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
     LEFT JOIN LATERAL (SELECT * FROM measurements l \
-    WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id ORDER BY measured_on DESC, id DESC LIMIT 1) m \
+    WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id \
+        AND NOT EXISTS (SELECT FROM measurements c WHERE c.organisation_id = l.organisation_id AND c.corrects_id = l.id) ORDER BY measured_on DESC, id DESC LIMIT 1) m \
     ON true WHERE b.organisation_id = $1";
 
 /// One benefit with its newest measurement, in one question.

@@ -6,16 +6,19 @@ pub mod rules;
 
 use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
 use gevinst_proto::v1 as pb;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait, TryIntoModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, PaginatorTrait, QueryFilter, TryIntoModel};
 
 use self::{
-    entity::{Measured, benefit, measurement},
+    entity::{
+        Measured, benefit,
+        measurement::{self, Recorded},
+    },
     rules::BenefitKind,
 };
 use crate::{
     audit::Object,
     auth::Action,
-    ctx::{Changes, Ctx},
+    ctx::{Changes, Command, Ctx},
     error::{Error, Result},
     ids::{BenefitId, MeasurementId, ProjectId},
     projects,
@@ -94,6 +97,8 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
     let value = decimal("value", &request.value)?;
     let measured_on = day("measured_on", &request.measured_on)?;
     rules::must_have_happened("measured_on", measured_on, today(ctx.now()))?;
+    let corrected = request.corrects.as_ref().map(|wrong| MeasurementId::parse(&wrong.measurement)).transpose()?;
+    let correction_reason = request.corrects.map(|wrong| wrong.reason).unwrap_or_default();
     ctx.command(Action::BenefitMeasure, Object::of(benefit_id), async move |command| {
         let organisation = command.ctx().organisation()?;
         let found = entity::measured(command.tx(), organisation, benefit_id).await?;
@@ -101,6 +106,9 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
         let allowed = command.authorize(&found)?;
         // A gate that is being decided sees it, or it comes after the decision (I02).
         projects::load(&command, ProjectId::new(found.benefit.project_id)).await?;
+        if let Some(corrected) = corrected {
+            must_count(&command, benefit_id, corrected).await?;
+        }
         let id: MeasurementId = command.ctx().new_id();
         let measurement = measurement::ActiveModel {
             organisation_id: Set(organisation.uuid()),
@@ -111,17 +119,32 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
             source: Set(request.source),
             recorder: Set(command.ctx().caller().subject().to_owned()),
             recorded_at: Set(command.ctx().now()),
+            corrects_id: Set(corrected.map(MeasurementId::uuid)),
+            correction_reason: Set(correction_reason),
         };
         let measurement: measurement::Model = measurement.insert(command.tx()).await?.try_into_model()?;
         let changes = Changes::default()
             .set("benefit", benefit_id.to_string())
             .set("value", decimal_text(measurement.value))
             .set("measured_on", measurement.measured_on.to_string())
-            .set("source", measurement.source.as_str());
+            .set("source", measurement.source.as_str())
+            .set("corrects", corrected.map(|id| id.to_string()))
+            .set("correction_reason", corrected.is_some().then_some(measurement.correction_reason.as_str()));
         let response = pb::RecordMeasurementResponse { measurement: Some(measurement.into()) };
         Ok(command.created(allowed, id, changes, response))
     })
     .await
+}
+
+/// I14: what is corrected is a measurement of this benefit, and one that counts. The project's row is locked: nobody else
+/// corrects it meanwhile.
+async fn must_count(command: &Command, benefit: BenefitId, id: MeasurementId) -> Result<()> {
+    let recorded = measurement::find_recorded_in(command.ctx().organisation()?, benefit);
+    let recorded = recorded.filter(measurement::Column::Id.eq(id.uuid())).into_model::<Recorded>();
+    match recorded.one(command.tx()).await?.ok_or_else(|| id.not_found())?.corrected_by {
+        Some(corrected_by) => Err(Error::MeasurementCorrected { corrected_by: MeasurementId::new(corrected_by) }),
+        None => Ok(()),
+    }
 }
 
 /// A benefit's measurements, a page at a time.
@@ -129,7 +152,11 @@ pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -
     let benefit = BenefitId::parse(&request.benefit)?;
     let page = measurement::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
     let db = ctx.read(Action::BenefitRead)?;
-    let (measurements, next_page_token) = page.fetch(&db, measurement::find_in(db.organisation(), benefit)).await?;
+    let (measurements, next_page_token) = page
+        .fetch_as(&db, measurement::find_recorded_in(db.organisation(), benefit), |recorded: &Recorded| {
+            &recorded.measurement
+        })
+        .await?;
     // Empty is an answer only for a benefit that is there (I25).
     let is_there = !measurements.is_empty()
         || !request.page_token.is_empty()

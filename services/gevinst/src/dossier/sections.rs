@@ -40,6 +40,8 @@ const SECTIONS: [Section; 12] = [
         name: "latest_measurement",
         columns: &[("latest_measurements", "(SELECT json_agg(l)::text FROM benefits b CROSS JOIN LATERAL (SELECT m.* FROM measurements m
                 WHERE m.organisation_id = b.organisation_id AND m.benefit_id = b.id
+                    AND NOT EXISTS (SELECT FROM measurements c
+                        WHERE c.organisation_id = m.organisation_id AND c.corrects_id = m.id)
                 ORDER BY m.measured_on DESC, m.id DESC LIMIT 1) l
             WHERE b.organisation_id = p.organisation_id AND b.project_id = p.id)")],
     },

@@ -191,6 +191,10 @@ impl Error {
                 format!("Projektet har så mange, som det kan have ({kind})."),
                 format!("The project has as many as it can have ({kind})."),
             ),
+            Self::MeasurementCorrected { corrected_by } => (
+                format!("Målingen er allerede rettet af {corrected_by}: ret den i stedet."),
+                format!("The measurement has already been corrected by {corrected_by}: correct that one."),
+            ),
             Self::NameTaken { name, .. } => {
                 (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
             }

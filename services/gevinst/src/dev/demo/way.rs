@@ -283,7 +283,7 @@ impl<'a> Way<'a> {
             value: actual.to_owned(),
             measured_on: "2026-06-30".to_owned(),
             source: "Opgørelse fra driften".to_owned(),
-            validate_only: false,
+            ..Default::default()
         };
         let key = format!("demo-{}-measure-{number}", self.demo.id);
         let call = self.who(Role::BenefitOwner)?.call(&key, request)?;

@@ -1,0 +1,1 @@
+ALTER TABLE measurements DROP COLUMN corrects_id, DROP COLUMN correction_reason;
