@@ -9,7 +9,7 @@ use crate::{
     auth::Resource,
     db::postgres,
     error::Result,
-    ids::{BenefitId, OrganisationId, ProjectId},
+    ids::{BenefitId, OrganisationId},
 };
 
 /// What a project is to be worth.
@@ -202,8 +202,8 @@ pub mod measurement {
     }
 }
 
-/// A benefit with its newest measurement (newest day, then newest record of that day; not one that was corrected), and what authority asks of its
-/// project; its own owner may not see that.
+/// A benefit with its newest measurement (newest day, then newest record of that day; none that was corrected), and what
+/// authority asks of its project; its own owner may not see that.
 pub struct Measured {
     /// The benefit.
     pub benefit: benefit::Model,
@@ -240,11 +240,13 @@ impl Measured {
 
 const MEASURED: &str = "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
     m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
-    m.recorded_at AS m_recorded_at, m.corrects_id AS m_corrects_id, m.correction_reason AS m_correction_reason, p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
+    m.recorded_at AS m_recorded_at, m.corrects_id AS m_corrects_id, m.correction_reason AS m_correction_reason, \
+    p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
     FROM benefits b LEFT JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
     LEFT JOIN LATERAL (SELECT * FROM measurements l \
     WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id \
-        AND NOT EXISTS (SELECT FROM measurements c WHERE c.organisation_id = l.organisation_id AND c.corrects_id = l.id) ORDER BY measured_on DESC, id DESC LIMIT 1) m \
+    AND NOT EXISTS (SELECT FROM measurements c WHERE c.organisation_id = l.organisation_id AND c.corrects_id = l.id) \
+    ORDER BY measured_on DESC, id DESC LIMIT 1) m \
     ON true WHERE b.organisation_id = $1";
 
 /// One benefit with its newest measurement, in one question.
@@ -255,15 +257,4 @@ pub async fn measured(
 ) -> Result<Option<Measured>> {
     let question = postgres(format!("{MEASURED} AND b.id = $2"), [organisation.uuid().into(), id.uuid().into()]);
     db.query_one_raw(question).await?.as_ref().map(Measured::read).transpose()
-}
-
-/// A project's benefits with their newest measurements, in one question, oldest first.
-pub async fn measured_of(
-    db: &impl ConnectionTrait,
-    organisation: OrganisationId,
-    project: ProjectId,
-) -> Result<Vec<Measured>> {
-    let sql = format!("{MEASURED} AND b.project_id = $2 ORDER BY b.created_at, b.id");
-    let rows = db.query_all_raw(postgres(sql, [organisation.uuid().into(), project.uuid().into()])).await?;
-    rows.iter().map(Measured::read).collect()
 }

@@ -38,7 +38,8 @@ const SECTIONS: [Section; 12] = [
     },
     Section {
         name: "latest_measurement",
-        columns: &[("latest_measurements", "(SELECT json_agg(l)::text FROM benefits b CROSS JOIN LATERAL (SELECT m.* FROM measurements m
+        columns: &[("latest_measurements", "(SELECT json_agg(l)::text FROM benefits b
+            CROSS JOIN LATERAL (SELECT m.* FROM measurements m
                 WHERE m.organisation_id = b.organisation_id AND m.benefit_id = b.id
                     AND NOT EXISTS (SELECT FROM measurements c
                         WHERE c.organisation_id = m.organisation_id AND c.corrects_id = m.id)
@@ -48,10 +49,11 @@ const SECTIONS: [Section; 12] = [
     Section {
         // Decided, drafted and waiting ones; but for their bases and criteria, which are long.
         name: "",
-        columns: &[("reviews", "(SELECT json_agg(r ORDER BY r.ended_at, r.id)::text FROM (SELECT r.organisation_id, r.id, r.project_id,
-                r.gate, r.attempt, r.state, r.submitter, r.project_manager, r.submitted_at, r.basis_sha256, r.outcome,
-                r.decider, r.reason, r.ended_at, r.amount_ore, r.risk_class, r.decided_for, r.submitted_for, r.drafter,
-                r.summary, r.hold_reasons, r.supersedes_id, r.gate_model_id, r.stop
+        columns: &[("reviews", "(SELECT json_agg(r ORDER BY r.ended_at, r.id)::text
+            FROM (SELECT r.organisation_id, r.id, r.project_id, r.gate, r.attempt, r.state, r.submitter,
+                r.project_manager, r.submitted_at, r.basis_sha256, r.outcome, r.decider, r.reason, r.ended_at, r.amount_ore,
+                r.risk_class, r.decided_for, r.submitted_for, r.drafter, r.summary, r.hold_reasons, r.supersedes_id,
+                r.gate_model_id, r.stop
             FROM gate_reviews r WHERE r.organisation_id = p.organisation_id AND r.project_id = p.id
                 AND r.state IN ('DECIDED', 'DRAFT', 'SUBMITTED')) r)")],
     },
@@ -74,8 +76,8 @@ const SECTIONS: [Section; 12] = [
             ("spend_authorities", "(SELECT json_agg(s ORDER BY s.granted_at, s.id)::text FROM spend_authorities s
             WHERE s.organisation_id = p.organisation_id AND s.project_id = p.id)"),
             ("spent", "(SELECT json_build_array(coalesce(sum(x.amount_ore), 0)::bigint,
-                coalesce(sum(x.amount_ore) FILTER (WHERE x.purpose = 'EXPERIMENTS'), 0)::bigint)::text FROM expenditures x
-            WHERE x.organisation_id = p.organisation_id AND x.project_id = p.id)"),
+                coalesce(sum(x.amount_ore) FILTER (WHERE x.purpose = 'EXPERIMENTS'), 0)::bigint)::text
+            FROM expenditures x WHERE x.organisation_id = p.organisation_id AND x.project_id = p.id)"),
         ],
     },
     Section {
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
     use crate::{gates::model, projects::rules::SizeClass};
 
-    /// What rules can name of a dossier is read where they name it: every field of it is a section's, or is always there.
+    /// What rules can name is read where they name it: every field of the dossier is a section's, or is always there.
     #[test]
     fn every_field_of_the_dossier_has_a_section() {
         let always = ["project", "asked", "decisions", "funding", "assessments"];
