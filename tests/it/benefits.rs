@@ -220,7 +220,7 @@ async fn eight_correct_one_measurement_at_once_one_does() {
     let calls = (0..8).map(|value| {
         let request = correction(&world, &benefit, &wrong.id, &value.to_string(), "2026-01-31");
         let owner = world.benefit_owner();
-        async move { owner.call(request).await }
+        async move { owner.persist(request).await }
     });
     let answers = futures_util::future::join_all(calls).await;
     let (kept, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);

@@ -18,9 +18,6 @@ use crate::{
 
 const DECIDERS: usize = 32;
 
-/// How long who is told to come again waits.
-const PAUSE: Duration = Duration::from_millis(20);
-
 fn publication(organisation: String, model: pb::GateModelDefinition) -> pb::PublishGateModelRequest {
     let reason = "Prøve.".to_owned();
     pb::PublishGateModelRequest { organisation, definition: Some(model), reason, validate_only: false }
@@ -43,15 +40,7 @@ async fn thirty_two_decide_at_once_one_decision_no_double_vote_no_lost_condition
             let name = format!("member-{}", decider % (DECIDERS / 2));
             let member = world.person(&name, &[Role::SteeringGroup]);
             let request = world.decision(&review, GateOutcome::GoWithConditions);
-            calls.spawn(async move {
-                loop {
-                    match member.call(request.clone()).await {
-                        // Nothing was changed, and it is to be tried again: so many wait for one review.
-                        Err(failure) if failure.code == Code::Unavailable => tokio::time::sleep(PAUSE).await,
-                        told => break told,
-                    }
-                }
-            });
+            calls.spawn(async move { member.persist(request).await });
         }
         let (mut kept, mut decided) = (0, 0);
         while let Some(call) = calls.join_next().await {
@@ -166,7 +155,7 @@ async fn retried(
             Ok(answer) => return answer,
             Err(failure) => assert!(passes(&failure) && began.elapsed() < PATIENCE, "{failure:?}"),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -255,7 +255,7 @@ async fn decide_at_once_one_decision_stands() {
         .map(|number| {
             let decider = world.person(&format!("decider-{number}"), &[Role::SteeringGroup]);
             let request = world.decision(&review, outcomes[number % 4]);
-            tokio::spawn(async move { decider.call(request).await })
+            tokio::spawn(async move { decider.persist(request).await })
         })
         .collect();
     let mut decided = Vec::new();

@@ -17,6 +17,9 @@ use tonic_types::StatusExt;
 
 use super::http;
 
+/// How long who is told to come again waits.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A request message, its method and its answer.
 pub trait Rpc: Message + 'static {
     /// The answer's message.
@@ -261,6 +264,17 @@ impl Person {
             return Ok(R::Response::decode(&answer[..]).unwrap());
         }
         self.send(R::PATH, request, ProstCodec::<R, R::Response>::default()).await.map(tonic::Response::into_inner)
+    }
+
+    /// Calls, and again while the service says that nothing was changed and that it is to be tried again: many who wait
+    /// for one row have fewer connections than they are.
+    pub async fn persist<R: Rpc + Clone>(&self, request: R) -> Result<R::Response, Failure> {
+        loop {
+            match self.call(request.clone()).await {
+                Err(failure) if failure.code == Code::Unavailable => tokio::time::sleep(PAUSE).await,
+                told => return told,
+            }
+        }
     }
 
     /// Calls a method by its path, with a message as bytes.
