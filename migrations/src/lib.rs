@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 4] = [
+const MIGRATIONS: [SqlMigration; 5] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -42,6 +42,11 @@ const MIGRATIONS: [SqlMigration; 4] = [
         name: "m20261123_000003_gates",
         up: include_str!("../sql/m20261123_000003_gates.up.sql"),
         down: include_str!("../sql/m20261123_000003_gates.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000001_benefit_owners",
+        up: include_str!("../sql/m20261124_000001_benefit_owners.up.sql"),
+        down: include_str!("../sql/m20261124_000001_benefit_owners.down.sql"),
     },
     SqlMigration {
         name: "m20261124_000002_corrections",

@@ -19,6 +19,7 @@ use crate::{
     conditions::{self, Condition},
     funding::{appropriated, released},
     harness::{Person, World, bare_model, owner},
+    owners,
     plans::{baseline, planned as increment},
 };
 
@@ -62,6 +63,9 @@ pub struct Objects {
     to_decide: pb::GateReview,
     to_withdraw: pb::GateReview,
     benefit: pb::Benefit,
+    to_approve: pb::BenefitOwnership,
+    to_accept: pb::Benefit,
+    to_decline: pb::Benefit,
     model: pb::GateModel,
     to_prepare: pb::Project,
     to_migrate: pb::Project,
@@ -120,10 +124,13 @@ impl Objects {
             to_move: world.unit("Flytteenhed").await,
             portfolio: world.portfolio("Prøveportefølje").await.id,
             idea: world.project().await,
-            held,
             to_archive: world.project().await,
             to_decide: world.submitted(&world.project().await, GateCode::G1).await,
             to_withdraw: world.submitted(&world.project().await, GateCode::G1).await,
+            to_approve: owners::awaiting(world, &world.benefit(&held, "1", "2").await, "expert").await,
+            to_accept: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
+            to_decline: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
+            held,
             benefit,
         }
     }
@@ -239,7 +246,17 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
                 "measure": {"name": "n", "unit": "u"}, "target": "2", "owner": "o"}),
             office,
         ),
-        "GetBenefit" | "ListMeasurements" | "GetBenefitProgress" => (json!({"benefit": of.benefit.id}), office),
+        "GetBenefit" | "ListMeasurements" | "GetBenefitProgress" | "ListBenefitOwnerships" => {
+            (json!({"benefit": of.benefit.id}), office)
+        }
+        "CheckBenefitOwner" => (json!({"project": of.idea.id, "subject": "s"}), office),
+        "NominateBenefitOwner" => (json!({"benefit": of.benefit.id, "nominee": "leader", "reason": "r"}), office),
+        "ApproveBenefitOwnerException" => (
+            json!({"benefit": of.to_approve.benefit, "ownership": of.to_approve.id, "reason": "r"}),
+            Role::SteeringGroup,
+        ),
+        "AcceptBenefitOwnership" => (json!({"benefit": of.to_accept.id}), office),
+        "DeclineBenefitOwnership" => (json!({"benefit": of.to_decline.id, "reason": "r"}), office),
         "RecordMeasurement" => {
             (json!({"benefit": of.benefit.id, "value": "1", "measuredOn": "2026-01-31", "source": "s"}), office)
         }

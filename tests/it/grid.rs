@@ -86,8 +86,13 @@ fn another_organisations_object_is_nobodys_whatever_they_hold() {
             let case = Case { subject, held: everything.clone(), ..Case::new(action) };
             assert!(!case.is_allowed(&Cast { organisation: FOREIGN, ..Cast::default() }), "{action:?} by {subject}");
         }
-        let own = Case { held: everything, ..Case::new(action) };
-        assert!(own.is_allowed(&Cast::default()), "{action:?} at home");
+        // A nomination is answered by the nominee, and nobody else.
+        let at_home = [cast::SOMEBODY, Cast::default().nominee].map(|subject| Case {
+            subject,
+            held: everything.clone(),
+            ..Case::new(action)
+        });
+        assert!(at_home.iter().any(|own| own.is_allowed(&Cast::default())), "{action:?} at home");
     }
 }
 
@@ -178,6 +183,7 @@ fn program_decides_nothing_and_gives_no_authority() {
     let expected = [
         "authority_rule.end",
         "authority_rule.set",
+        "benefit.approve_owner",
         "condition.approve_waiver",
         "criterion.assess",
         "delegation.approve",
@@ -190,9 +196,16 @@ fn program_decides_nothing_and_gives_no_authority() {
         "role_grant.revoke",
     ];
     assert_eq!(personal, BTreeSet::from(expected));
-    // Not theirs to lend: what it takes is to hold the grant, which a program can.
-    let own = Case { subject: cast.delegator, kind: CallerKind::Service, ..Case::new(Action::DelegationPropose) };
-    assert_eq!(own.ask(&cast).err().unwrap().reason_name(), "PERSON_REQUIRED");
+    // Not theirs to lend, and not theirs to answer: what it takes is to hold the grant, or to be nominated, which a program
+    // can.
+    for (subject, action) in [
+        (cast.delegator, Action::DelegationPropose),
+        (cast.nominee, Action::BenefitAcceptOwnership),
+        (cast.nominee, Action::BenefitDeclineOwnership),
+    ] {
+        let own = Case { subject, kind: CallerKind::Service, ..Case::new(action) };
+        assert_eq!(own.ask(&cast).err().unwrap().reason_name(), "PERSON_REQUIRED", "{action:?}");
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod limits;
 mod migrations;
 mod operator;
 mod organisations;
+mod owners;
 mod paper;
 mod plans;
 mod projects;

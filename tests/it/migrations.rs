@@ -2,7 +2,10 @@
 
 use gevinst::config::{Config, Secret};
 use gevinst_migrations::Migrator;
-use gevinst_proto::{DESCRIPTOR_POOL, v1 as pb};
+use gevinst_proto::{
+    DESCRIPTOR_POOL,
+    v1::{self as pb, BenefitOwnerState, BenefitOwnershipState},
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use uuid::Uuid;
@@ -178,7 +181,20 @@ async fn read_by_the_service(
         assert_eq!(got.votes.len(), 1);
     }
     let get = pb::GetBenefitRequest { organisation: world.id(), benefit: benefit.to_string() };
-    assert_eq!(office.call(get).await.unwrap().benefit.unwrap().title, "Gevinst");
+    let got = office.call(get).await.unwrap().benefit.unwrap();
+    assert_eq!(
+        (got.title.as_str(), got.owner_state(), got.nominee()),
+        ("Gevinst", BenefitOwnerState::Nominated, "owner")
+    );
+    let list = pb::ListBenefitOwnershipsRequest {
+        organisation: world.id(),
+        benefit: benefit.to_string(),
+        ..Default::default()
+    };
+    let ownerships = office.call(list).await.unwrap().ownerships;
+    let [asked] = &ownerships[..] else { panic!("{ownerships:?}") };
+    assert_eq!((asked.owner.as_str(), asked.state()), ("owner", BenefitOwnershipState::Nominated));
+    assert_eq!((asked.nominator.as_str(), asked.nominate_time), ("gevinst", got.create_time));
     // Nobody sees the other organisation's, which has the same ids.
     let list = pb::ListBenefitsRequest { organisation: world.id(), ..Default::default() };
     assert_eq!(office.call(list).await.unwrap().benefits.len(), 1);

@@ -159,6 +159,11 @@ async fn policies_with_an_operators_forbids_allow_no_more() {
         forbid (principal, action == Action::"gate.decide", resource) when { context.amount > 100000000 };
         forbid (principal, action in Action::"write", resource) unless { principal.isPerson };
         forbid (principal, action, resource) when { context has actingFor };
+        forbid (
+            principal,
+            action in [Action::"benefit.accept_ownership", Action::"benefit.decline_ownership"],
+            resource
+        ) when { resource.nominee == resource.projectOwner };
     "#
     .parse()
     .unwrap();

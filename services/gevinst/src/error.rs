@@ -231,6 +231,17 @@ pub enum Error {
         /// Of what.
         kind: &'static str,
     },
+    /// Who is nominated cannot be a benefit owner without an exception (I10).
+    BenefitOwnerNotEligible {
+        /// Why not, by the contract's names.
+        reasons: String,
+    },
+    /// They own the benefit, and have accepted it.
+    AlreadyBenefitOwner,
+    /// No nomination waits for this answer.
+    NominationNotOpen,
+    /// The nominee is not eligible, and nobody has approved an exception.
+    ExceptionNotApproved,
     /// Another measurement has taken its place.
     MeasurementCorrected {
         /// Which.
@@ -353,6 +364,10 @@ impl Error {
             Self::StageNotInModel { .. } => ErrorReason::StageNotInModel,
             Self::ReviewNotSubmitted => ErrorReason::ReviewNotSubmitted,
             Self::TooMany { .. } => ErrorReason::TooMany,
+            Self::BenefitOwnerNotEligible { .. } => ErrorReason::BenefitOwnerNotEligible,
+            Self::AlreadyBenefitOwner => ErrorReason::AlreadyBenefitOwner,
+            Self::NominationNotOpen => ErrorReason::NominationNotOpen,
+            Self::ExceptionNotApproved => ErrorReason::ExceptionNotApproved,
             Self::MeasurementCorrected { .. } => ErrorReason::MeasurementCorrected,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
@@ -410,6 +425,10 @@ impl Error {
             | Self::StageNotInModel { .. }
             | Self::ReviewNotSubmitted
             | Self::TooMany { .. }
+            | Self::BenefitOwnerNotEligible { .. }
+            | Self::AlreadyBenefitOwner
+            | Self::NominationNotOpen
+            | Self::ExceptionNotApproved
             | Self::MeasurementCorrected { .. }
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
@@ -442,6 +461,7 @@ impl Error {
             Self::TooMany { kind } => {
                 vec![("type", (*kind).to_owned()), ("most", crate::projects::MOST_OF_EACH.to_string())]
             }
+            Self::BenefitOwnerNotEligible { reasons } => vec![("reasons", reasons.clone())],
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],

@@ -90,7 +90,12 @@ pub fn about(action: Action) -> About {
         | Action::ConditionProposeWaiver
         | Action::ConditionApproveWaiver
         | Action::ConditionLapse => About::Condition,
-        Action::BenefitRead | Action::BenefitMeasure => About::Benefit,
+        Action::BenefitRead
+        | Action::BenefitMeasure
+        | Action::BenefitNominateOwner
+        | Action::BenefitApproveOwner
+        | Action::BenefitAcceptOwnership
+        | Action::BenefitDeclineOwnership => About::Benefit,
         Action::RoleGrantCreate | Action::RoleGrantRevoke => About::Grant,
         Action::DelegationPropose | Action::DelegationApprove | Action::DelegationEnd => About::Delegation,
     }
@@ -112,6 +117,10 @@ pub struct Cast {
     /// Who proposed to waive the condition.
     pub proposer: &'static str,
     pub benefit_owner: &'static str,
+    /// Who is asked to own the benefit.
+    pub nominee: &'static str,
+    /// Who nominated them.
+    pub nominator: &'static str,
     pub grantee: &'static str,
     pub granter: &'static str,
     pub delegator: &'static str,
@@ -133,6 +142,8 @@ impl Default for Cast {
             condition_owner: "condition-owner",
             proposer: "proposer",
             benefit_owner: "benefit-owner",
+            nominee: "nominee",
+            nominator: "nominator",
             grantee: "grantee",
             granter: "granter",
             delegator: "delegator",
@@ -144,7 +155,7 @@ impl Default for Cast {
 
 impl Cast {
     /// All of them.
-    pub fn people(&self) -> [&'static str; 12] {
+    pub fn people(&self) -> [&'static str; 14] {
         [
             self.owner,
             self.manager,
@@ -154,6 +165,8 @@ impl Cast {
             self.condition_owner,
             self.proposer,
             self.benefit_owner,
+            self.nominee,
+            self.nominator,
             self.grantee,
             self.granter,
             self.delegator,
@@ -274,6 +287,8 @@ impl Case {
                 organisation,
                 scopes,
                 owner: cast.benefit_owner,
+                nominee: cast.nominee,
+                nominator: cast.nominator,
                 project_owner: cast.owner,
                 project_manager: cast.manager,
             },

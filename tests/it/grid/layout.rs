@@ -178,7 +178,7 @@ fn relations(text: &mut String) {
         "yes: allowed for who the object itself names so. Empty: it names nobody so.",
     );
     let cast = Cast::default();
-    let ties: [(&str, &'static str, &[About]); 13] = [
+    let ties: [(&str, &'static str, &[About]); 15] = [
         ("owner", cast.owner, OF_A_PROJECT),
         ("manager", cast.manager, OF_A_PROJECT),
         ("manager then", cast.manager_then, &[About::Review]),
@@ -187,6 +187,8 @@ fn relations(text: &mut String) {
         ("condition's owner", cast.condition_owner, &[About::Condition]),
         ("proposer", cast.proposer, &[About::Condition]),
         ("benefit's owner", cast.benefit_owner, &[About::Benefit]),
+        ("nominee", cast.nominee, &[About::Benefit]),
+        ("nominator", cast.nominator, &[About::Benefit]),
         ("grantee", cast.grantee, &[About::Grant]),
         ("granter", cast.granter, &[About::Grant]),
         ("delegator", cast.delegator, &[About::Delegation]),
@@ -226,7 +228,8 @@ fn relations(text: &mut String) {
     }
     text.push_str(
         "\nmanager then: who managed the project when the review was submitted. owner, manager: the project's.\n\
-         proposer: who proposed to waive the condition. condition.lapse is the clock's alone.\n",
+         proposer: who proposed to waive the condition. nominee, nominator: who is asked to own the benefit, and who\n\
+         nominated them. condition.lapse is the clock's alone.\n",
     );
 }
 

@@ -112,6 +112,12 @@ rpcs! {
         "RecordMeasurement" RecordMeasurementRequest RecordMeasurementResponse,
         "ListMeasurements" ListMeasurementsRequest ListMeasurementsResponse,
         "GetBenefitProgress" GetBenefitProgressRequest GetBenefitProgressResponse,
+        "CheckBenefitOwner" CheckBenefitOwnerRequest CheckBenefitOwnerResponse,
+        "NominateBenefitOwner" NominateBenefitOwnerRequest NominateBenefitOwnerResponse,
+        "ApproveBenefitOwnerException" ApproveBenefitOwnerExceptionRequest ApproveBenefitOwnerExceptionResponse,
+        "AcceptBenefitOwnership" AcceptBenefitOwnershipRequest AcceptBenefitOwnershipResponse,
+        "DeclineBenefitOwnership" DeclineBenefitOwnershipRequest DeclineBenefitOwnershipResponse,
+        "ListBenefitOwnerships" ListBenefitOwnershipsRequest ListBenefitOwnershipsResponse,
     }
     "AccessService" {
         "GrantRole" GrantRoleRequest GrantRoleResponse,

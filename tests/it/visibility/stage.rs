@@ -278,18 +278,22 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         }
     }
     for (number, (project, owner)) in drawn.benefits().enumerate() {
+        // Every other one is asked of them only: who is to own a benefit sees it as who owns it does.
+        let (of, nominee) = if number % 2 == 0 { (PEOPLE[owner], "nogen") } else { ("nogen", PEOPLE[owner]) };
         let values = format!(
-            "'{}', '{}', 'Gevinst', 'QUALITATIVE', 'Sagstid', 'dage', 1, 2, '{}', now()",
+            "'{}', '{}', 'Gevinst', 'QUALITATIVE', 'Sagstid', 'dage', 1, 2, '{of}', '{nominee}', now()",
             id(Thing::Benefit, number),
             id(Thing::Project, project),
-            PEOPLE[owner],
         );
         add(
             "benefits",
-            "project_id, title, kind, measure_name, measure_unit, baseline, target, owner, created_at",
+            "project_id, title, kind, measure_name, measure_unit, baseline, target, owner, nominee, created_at",
             values,
         );
-        // One measurement each, under the benefit's own id.
+        // One measurement and one nomination each, under the benefit's own id.
+        let values =
+            format!("'{0}', '{0}', '{nominee}', 'NOMINATED', 'nogen', 'Udpeget.', now()", id(Thing::Benefit, number));
+        add("benefit_ownerships", "benefit_id, owner, state, nominated_by, reason, nominated_at", values);
         let values = format!("'{0}', '{0}', 1, '2027-01-01', 'Systemet', 'nogen', now()", id(Thing::Benefit, number));
         add("measurements", "benefit_id, value, measured_on, source, recorder, recorded_at", values);
     }

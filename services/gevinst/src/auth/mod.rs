@@ -110,6 +110,14 @@ pub enum Action {
     BenefitCreate,
     #[strum(serialize = "benefit.measure")]
     BenefitMeasure,
+    #[strum(serialize = "benefit.nominate_owner")]
+    BenefitNominateOwner,
+    #[strum(serialize = "benefit.approve_owner")]
+    BenefitApproveOwner,
+    #[strum(serialize = "benefit.accept_ownership")]
+    BenefitAcceptOwnership,
+    #[strum(serialize = "benefit.decline_ownership")]
+    BenefitDeclineOwnership,
     #[strum(serialize = "audit.list")]
     AuditList,
     #[strum(serialize = "role_grant.read")]

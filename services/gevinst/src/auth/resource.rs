@@ -84,6 +84,10 @@ pub enum Resource<'a> {
         scopes: &'a [Uuid],
         /// Who answers for the benefit.
         owner: &'a str,
+        /// Who is asked to; the owner where nobody is.
+        nominee: &'a str,
+        /// Who nominated them; the owner where nobody has, and where it is not about that.
+        nominator: &'a str,
         /// Who answers for the project.
         project_owner: &'a str,
         /// Who runs it.
@@ -208,9 +212,13 @@ impl Resource<'_> {
                 ("projectOwner", project_owner),
                 ("projectManager", project_manager),
             ],
-            Self::Benefit { owner, project_owner, project_manager, .. } => {
-                vec![("owner", owner), ("projectOwner", project_owner), ("projectManager", project_manager)]
-            }
+            Self::Benefit { owner, nominee, nominator, project_owner, project_manager, .. } => vec![
+                ("owner", owner),
+                ("nominee", nominee),
+                ("nominator", nominator),
+                ("projectOwner", project_owner),
+                ("projectManager", project_manager),
+            ],
             Self::RoleGrant { subject, granted_by, .. } => vec![("subject", subject), ("grantedBy", granted_by)],
             Self::Delegation { delegator, delegate } => vec![("delegator", delegator), ("delegate", delegate)],
         }

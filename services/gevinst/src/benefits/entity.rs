@@ -20,7 +20,7 @@ pub mod benefit {
     use serde::Deserialize;
     use time::OffsetDateTime;
 
-    use super::super::rules::BenefitKind;
+    use super::super::{owners::rules::OwnerState, rules::BenefitKind};
     use crate::{
         error::Result,
         ids::{BenefitId, OrganisationId},
@@ -52,6 +52,8 @@ pub mod benefit {
         pub price_level_year: Option<i32>,
         #[serde(with = "time::serde::iso8601")]
         pub created_at: OffsetDateTime,
+        pub owner_state: String,
+        pub nominee: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -76,6 +78,12 @@ pub mod benefit {
                 kind: FieldKind::Name(|name| name.parse::<BenefitKind>().is_ok()),
             },
             Field { name: "owner", column: Column::Owner, kind: FieldKind::Text },
+            Field {
+                name: "owner_state",
+                column: Column::OwnerState,
+                kind: FieldKind::Name(|name| name.parse::<OwnerState>().is_ok()),
+            },
+            Field { name: "nominee", column: Column::Nominee, kind: FieldKind::Text },
             Field { name: "title", column: Column::Title, kind: FieldKind::Text },
             Field { name: "create_time", column: Column::CreatedAt, kind: FieldKind::Time },
         ],
@@ -85,9 +93,15 @@ pub mod benefit {
     };
 
     impl Model {
+        /// How far it has an owner who answers for it.
+        pub fn owner_state(&self) -> Result<OwnerState> {
+            known(&self.owner_state)
+        }
+
         /// As the contract shows it.
         pub fn into_proto(self) -> Result<pb::Benefit> {
             Ok(pb::Benefit {
+                owner_state: self.owner_state()? as i32,
                 id: self.id.to_string(),
                 organisation: self.organisation_id.to_string(),
                 project: self.project_id.to_string(),
@@ -102,6 +116,7 @@ pub mod benefit {
                     .zip(self.price_level_year)
                     .map(|(ore, price_level_year)| pb::Money { ore, price_level_year }),
                 create_time: Some(timestamp(self.created_at)),
+                nominee: self.nominee,
             })
         }
     }
@@ -220,6 +235,8 @@ impl<'a> From<&'a Measured> for Resource<'a> {
             organisation: &measured.benefit.organisation_id,
             scopes: &measured.scopes,
             owner: &measured.benefit.owner,
+            nominee: measured.benefit.nominee.as_ref().unwrap_or(&measured.benefit.owner),
+            nominator: &measured.benefit.owner,
             project_owner: &measured.project_owner,
             project_manager: &measured.project_manager,
         }

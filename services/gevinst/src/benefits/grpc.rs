@@ -3,6 +3,7 @@
 use gevinst_proto::v1::{self as pb, benefit_service_server::BenefitService};
 use tonic::{Request, Response, Status};
 
+use super::owners;
 use crate::server::Service;
 
 #[tonic::async_trait]
@@ -53,5 +54,53 @@ impl BenefitService for Service {
     ) -> Result<Response<pb::GetBenefitProgressResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
         Ok(Response::new(super::progress(ctx, request).await?))
+    }
+
+    async fn check_benefit_owner(
+        &self,
+        request: Request<pb::CheckBenefitOwnerRequest>,
+    ) -> Result<Response<pb::CheckBenefitOwnerResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::check(ctx, request).await?))
+    }
+
+    async fn nominate_benefit_owner(
+        &self,
+        request: Request<pb::NominateBenefitOwnerRequest>,
+    ) -> Result<Response<pb::NominateBenefitOwnerResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::nominate(ctx, request).await?))
+    }
+
+    async fn approve_benefit_owner_exception(
+        &self,
+        request: Request<pb::ApproveBenefitOwnerExceptionRequest>,
+    ) -> Result<Response<pb::ApproveBenefitOwnerExceptionResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::approve_exception(ctx, request).await?))
+    }
+
+    async fn accept_benefit_ownership(
+        &self,
+        request: Request<pb::AcceptBenefitOwnershipRequest>,
+    ) -> Result<Response<pb::AcceptBenefitOwnershipResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::accept(ctx, request).await?))
+    }
+
+    async fn decline_benefit_ownership(
+        &self,
+        request: Request<pb::DeclineBenefitOwnershipRequest>,
+    ) -> Result<Response<pb::DeclineBenefitOwnershipResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::decline(ctx, request).await?))
+    }
+
+    async fn list_benefit_ownerships(
+        &self,
+        request: Request<pb::ListBenefitOwnershipsRequest>,
+    ) -> Result<Response<pb::ListBenefitOwnershipsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(owners::list(ctx, request).await?))
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod entity;
 pub mod grpc;
+pub mod owners;
 pub mod rules;
 
 use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
@@ -13,6 +14,7 @@ use self::{
         Measured, benefit,
         measurement::{self, Recorded},
     },
+    owners::{Nomination, rules::OwnerState},
     rules::BenefitKind,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     wire::{day, decimal, decimal_text, today},
 };
 
-/// Adds a benefit to a project.
+/// Adds a benefit to a project, and asks its owner to accept it.
 pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::CreateBenefitResponse> {
     let project_id = ProjectId::parse(&request.project)?;
     let kind = BenefitKind::from_repr(request.kind).ok_or_else(|| Error::invalid("kind", "is no kind"))?;
@@ -48,12 +50,21 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
             measure_unit: Set(measure.unit),
             baseline: Set(baseline),
             target: Set(target),
-            owner: Set(request.owner),
+            owner: Set(request.owner.clone()),
             planned_annual_ore: Set(request.planned_annual_value.as_ref().map(|value| value.ore)),
             price_level_year: Set(request.planned_annual_value.map(|value| value.price_level_year)),
             created_at: Set(command.ctx().now()),
+            owner_state: Set(<&str>::from(OwnerState::Nominated).to_owned()),
+            nominee: Set(Some(request.owner.clone())),
         };
         let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
+        let nomination = Nomination {
+            nominee: request.owner,
+            reason: String::new(),
+            exception_reason: String::new(),
+            eligibility: None,
+        };
+        owners::open_nomination(&command, id, nomination).await?;
         let changes = Changes::default()
             .set("project", project_id.to_string())
             .set("title", benefit.title.as_str())

@@ -191,6 +191,22 @@ impl Error {
                 format!("Projektet har så mange, som det kan have ({kind})."),
                 format!("The project has as many as it can have ({kind})."),
             ),
+            Self::BenefitOwnerNotEligible { reasons } => (
+                format!("Den udpegede kan kun blive gevinstansvarlig ved en godkendt undtagelse (I10): {reasons}."),
+                format!("The nominee can be a benefit owner by an approved exception only (I10): {reasons}."),
+            ),
+            Self::AlreadyBenefitOwner => (
+                "Den udpegede er allerede gevinstansvarlig og har sagt ja.".into(),
+                "The nominee is the benefit's owner already, and has accepted.".into(),
+            ),
+            Self::NominationNotOpen => (
+                "Ingen udpegning venter på dette svar: læs gevinsten igen.".into(),
+                "No nomination waits for this answer: read the benefit again.".into(),
+            ),
+            Self::ExceptionNotApproved => (
+                "Undtagelsen for den udpegede er endnu ikke godkendt.".into(),
+                "The exception for the nominee has not been approved yet.".into(),
+            ),
             Self::MeasurementCorrected { corrected_by } => (
                 format!("Målingen er allerede rettet af {corrected_by}: ret den i stedet."),
                 format!("The measurement has already been corrected by {corrected_by}: correct that one."),
@@ -273,6 +289,10 @@ fn forbidden(action: &str, policy: &str, reason: ErrorReason) -> (String, String
         ErrorReason::OwnWaiver => (
             "En betingelse frafaldes af en, der hverken har foreslået det, ejer betingelsen eller leder projektet.",
             "A waiver is approved by somebody who neither proposed it, owns the condition nor runs the project.",
+        ),
+        ErrorReason::OwnNomination => (
+            "En undtagelse godkendes af en, der hverken har udpeget den gevinstansvarlige eller selv er udpeget.",
+            "An exception is approved by somebody who neither nominated the owner nor is nominated.",
         ),
         ErrorReason::GrantToOneself => ("Ingen kan give sig selv en rolle.", "Nobody grants a role to themselves."),
         ErrorReason::OwnDelegation => {
