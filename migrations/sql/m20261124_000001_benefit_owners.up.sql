@@ -4,9 +4,14 @@
 -- and a read needs no other row. benefits.owner is who answers for it; they become the owner by accepting.
 
 ALTER TABLE benefits
-    ADD COLUMN owner_state text NOT NULL DEFAULT 'NOMINATED' CHECK (owner_state IN ('NOMINATED', 'ACCEPTED', 'DECLINED')),
+    ADD COLUMN owner_state text NOT NULL DEFAULT 'NOMINATED' 
+        CHECK (owner_state IN ('NOMINATED', 'ACCEPTED', 'DECLINED', 'ORPHANED')),
     -- Who is asked, and has not answered.
-    ADD COLUMN nominee     text;
+    ADD COLUMN nominee     text,
+    -- Of an orphaned benefit, who sees to it.
+    ADD COLUMN escalated_to text;
+-- What the clock asks for.
+CREATE INDEX benefits_accepted ON benefits (organisation_id, id) WHERE owner_state = 'ACCEPTED';
 CREATE INDEX benefits_nominee ON benefits (organisation_id, nominee, created_at, id) WHERE nominee IS NOT NULL;
 
 -- Who was asked to own a benefit, and what became of it; ended, never removed.
@@ -16,7 +21,7 @@ CREATE TABLE benefit_ownerships (
     benefit_id       uuid        NOT NULL,
     owner            text        NOT NULL,
     state            text        NOT NULL CHECK (state IN ('NOMINATED', 'AWAITING_APPROVAL', 'ACCEPTED', 'DECLINED',
-                                     'SUPERSEDED', 'HANDED_OVER')),
+                                     'SUPERSEDED', 'HANDED_OVER', 'ORPHANED')),
     nominated_by     text        NOT NULL,
     -- Empty of who was named when the benefit was created.
     reason           text        NOT NULL,
@@ -30,6 +35,7 @@ CREATE TABLE benefit_ownerships (
     answered_at      timestamptz,
     decline_reason   text        NOT NULL DEFAULT '',
     ended_at         timestamptz,
+    orphaned_at      timestamptz,
     PRIMARY KEY (organisation_id, id),
     CONSTRAINT benefit_ownerships_benefit_fkey FOREIGN KEY (organisation_id, benefit_id)
         REFERENCES benefits (organisation_id, id),
@@ -38,14 +44,14 @@ CREATE TABLE benefit_ownerships (
     -- Four eyes, at the last line of defence.
     CONSTRAINT benefit_ownerships_four_eyes CHECK (approver IS NULL OR approver NOT IN (nominated_by, owner)),
     CONSTRAINT benefit_ownerships_answered
-        CHECK ((state IN ('ACCEPTED', 'DECLINED', 'HANDED_OVER')) = (answered_at IS NOT NULL)),
+        CHECK ((state IN ('ACCEPTED', 'DECLINED', 'HANDED_OVER', 'ORPHANED')) = (answered_at IS NOT NULL)),
     CONSTRAINT benefit_ownerships_ended
         CHECK ((state IN ('DECLINED', 'SUPERSEDED', 'HANDED_OVER')) = (ended_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX benefit_ownerships_one_open ON benefit_ownerships (organisation_id, benefit_id)
     WHERE state IN ('NOMINATED', 'AWAITING_APPROVAL');
 CREATE UNIQUE INDEX benefit_ownerships_one_owner ON benefit_ownerships (organisation_id, benefit_id)
-    WHERE state = 'ACCEPTED';
+    WHERE state IN ('ACCEPTED', 'ORPHANED');
 CREATE INDEX benefit_ownerships_benefit ON benefit_ownerships (organisation_id, benefit_id, nominated_at, id);
 
 -- The owners there are were named and never asked. Each gets the benefit's own id, which is as old as it is.
@@ -74,4 +80,4 @@ CREATE POLICY visible ON benefit_ownerships AS RESTRICTIVE FOR SELECT USING (
     OR EXISTS (SELECT FROM benefits b WHERE b.organisation_id = benefit_ownerships.organisation_id AND b.id = benefit_id));
 
 GRANT SELECT, INSERT, UPDATE ON benefit_ownerships TO gevinst_app;
-GRANT UPDATE (owner, owner_state, nominee) ON benefits TO gevinst_app;
+GRANT UPDATE (owner, owner_state, nominee, escalated_to) ON benefits TO gevinst_app;

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use gevinst::{auth::Role, config::Config, ctx::Clock};
-use gevinst_proto::v1::{self as pb, ActorKind, AuditOutcome, ConditionState, GateCode, GateOutcome, ProjectStatus};
+use gevinst_proto::v1::{
+    self as pb, ActorKind, AuditOutcome, BenefitOwnerState, BenefitOwnershipState, ConditionState, GateCode,
+    GateOutcome, ProjectStatus,
+};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait, Value};
 use time::{OffsetDateTime, macros::datetime};
 use tonic::Code;
@@ -19,6 +22,7 @@ use crate::{
         CLUSTER, Person, World, config,
         process::{Serving, until},
     },
+    owners::{self, bare},
 };
 
 /// How often the servers here look; their lease is three times that.
@@ -434,4 +438,99 @@ async fn operators_policy_holds_for_the_clock_recorded_once_a_day() {
         until("another day", async || world.audited(refusals).await.len() == 2 * days + 2).await;
     }
     ticking.stop().await;
+}
+
+/// Waits until the clock has found the owner of each to have departed. Gives the benefits.
+async fn orphaned(world: &World, benefits: &[pb::Benefit]) -> Vec<pb::Benefit> {
+    let mut found = Vec::new();
+    for benefit in benefits {
+        let is_orphaned = async || owners::reread(world, benefit).await.owner_state() == BenefitOwnerState::Orphaned;
+        until("the clock has found the orphan", is_orphaned).await;
+        found.push(owners::reread(world, benefit).await);
+    }
+    found
+}
+
+#[tokio::test]
+async fn benefit_of_a_leader_who_was_replaced_orphaned_once_escalated_and_handed_over_i11() {
+    let base = Base::new().await;
+    let world = base.ticking().await;
+    let (project, benefit) = owners::accepted(&world).await;
+    owners::replaced(&world, &project).await;
+    let orphan = orphaned(&world, std::slice::from_ref(&benefit)).await.remove(0);
+    assert_eq!((orphan.owner.as_str(), orphan.escalated_to(), orphan.nominee()), ("leader", "successor", ""));
+    base.until_looked().await;
+    let [entry] = &world.audited("action = \"benefit.orphan\"").await[..] else { panic!("one entry") };
+    assert_eq!((entry.actor.as_str(), entry.actor_kind()), ("gevinst", ActorKind::System));
+    assert_eq!((entry.outcome(), entry.policy.as_str()), (AuditOutcome::Done, "the-clock-finds-orphans"));
+    assert_eq!(metric(world.admin, "gevinst_benefits_orphaned_total").await, 1);
+    let list = |filter: &str| pb::ListBenefitsRequest {
+        organisation: world.id(),
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    let found = world.office().call(list("owner_state = ORPHANED")).await.unwrap().benefits;
+    assert_eq!(found, [orphan]);
+
+    let nominated = world.office().call(owners::nomination(&world, &benefit, "successor")).await.unwrap();
+    assert_eq!(nominated.benefit.unwrap().owner_state(), BenefitOwnerState::Orphaned);
+    let handed_over = bare(&world, "successor").call(owners::acceptance(&world, &benefit)).await.unwrap();
+    let handed_over = handed_over.benefit.unwrap();
+    assert_eq!((handed_over.owner.as_str(), handed_over.owner_state()), ("successor", BenefitOwnerState::Accepted));
+    assert_eq!(handed_over.escalated_to, None);
+    base.until_looked().await;
+    assert_eq!(
+        owners::history(&world, &benefit).await[..2],
+        [
+            ("successor".to_owned(), BenefitOwnershipState::Accepted),
+            ("leader".to_owned(), BenefitOwnershipState::HandedOver),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn benefit_of_a_unit_that_has_ended_or_of_who_was_revoked_orphaned_i11() {
+    let base = Base::new().await;
+    let world = base.ticking().await;
+    let (project, ended) = owners::accepted(&world).await;
+    let today = gevinst::wire::today(world.clock.now());
+    let last = pb::OrgUnitChanges { valid_until: Some(today.to_string()), ..Default::default() };
+    owners::change_unit(&world, &project, last).await;
+    base.until_looked().await;
+    assert_eq!(owners::reread(&world, &ended).await.owner_state(), BenefitOwnerState::Accepted, "its last day");
+    let excepted = owners::excepted(&world, &world.benefit(&project, "1", "2").await, "expert").await;
+    bare(&world, "expert").call(owners::acceptance(&world, &excepted)).await.unwrap();
+    world.clock.advance(time::Duration::days(2));
+    let orphan = orphaned(&world, &[ended]).await.remove(0);
+    assert_eq!(orphan.escalated_to(), "director");
+    base.until_looked().await;
+    assert_eq!(owners::reread(&world, &excepted).await.owner_state(), BenefitOwnerState::Accepted, "an exception");
+    world.denied("expert").await;
+    orphaned(&world, &[excepted]).await;
+}
+
+#[tokio::test]
+async fn benefits_orphaned_once_each_by_two_replicas_and_none_of_who_leads_still_i11() {
+    let base = Base::new().await;
+    let world = base.idle().await;
+    let (project, first) = owners::accepted(&world).await;
+    let mut benefits = vec![first];
+    for _ in 0..5 {
+        let benefit = world.benefit(&project, "1", "2").await;
+        world.office().call(owners::nomination(&world, &benefit, "leader")).await.unwrap();
+        bare(&world, "leader").call(owners::acceptance(&world, &benefit)).await.unwrap();
+        benefits.push(benefit);
+    }
+    let kept = world.benefit(&project, "1", "2").await;
+    world.office().call(owners::nomination(&world, &kept, "director")).await.unwrap();
+    bare(&world, "director").call(owners::acceptance(&world, &kept)).await.unwrap();
+    owners::replaced(&world, &project).await;
+    let config = base.config(Some(LOOK_EVERY));
+    let (one, other) = tokio::join!(world.behind_another(config.clone()), world.behind_another(config));
+    orphaned(&world, &benefits).await;
+    base.until_looked().await;
+    assert_eq!(owners::reread(&world, &kept).await.owner_state(), BenefitOwnerState::Accepted);
+    assert_eq!(world.audited("action = \"benefit.orphan\"").await.len(), 6);
+    let found = "gevinst_benefits_orphaned_total";
+    assert_eq!(metric(one.admin, found).await + metric(other.admin, found).await, 6);
 }

@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::harness::{Failure, Person, World};
 
 /// A nomination of somebody, without an exception.
-fn nomination(world: &World, benefit: &pb::Benefit, nominee: &str) -> pb::NominateBenefitOwnerRequest {
+pub fn nomination(world: &World, benefit: &pb::Benefit, nominee: &str) -> pb::NominateBenefitOwnerRequest {
     pb::NominateBenefitOwnerRequest {
         organisation: world.id(),
         benefit: benefit.id.clone(),
@@ -40,7 +40,8 @@ fn approval(world: &World, nominated: &pb::BenefitOwnership) -> pb::ApproveBenef
     }
 }
 
-fn acceptance(world: &World, benefit: &pb::Benefit) -> pb::AcceptBenefitOwnershipRequest {
+/// An acceptance of it.
+pub fn acceptance(world: &World, benefit: &pb::Benefit) -> pb::AcceptBenefitOwnershipRequest {
     pb::AcceptBenefitOwnershipRequest { organisation: world.id(), benefit: benefit.id.clone(), validate_only: false }
 }
 
@@ -65,17 +66,18 @@ pub async fn excepted(world: &World, benefit: &pb::Benefit, nominee: &str) -> pb
 }
 
 /// Somebody without any role: what they may, they may as who they are.
-fn bare(world: &World, subject: &str) -> Person {
+pub fn bare(world: &World, subject: &str) -> Person {
     world.person(subject, &[])
 }
 
-async fn reread(world: &World, benefit: &pb::Benefit) -> pb::Benefit {
+/// The benefit as it is now.
+pub async fn reread(world: &World, benefit: &pb::Benefit) -> pb::Benefit {
     let request = pb::GetBenefitRequest { organisation: world.id(), benefit: benefit.id.clone() };
     world.office().call(request).await.unwrap().benefit.unwrap()
 }
 
 /// Owners and where their ownership is, newest first.
-async fn history(world: &World, benefit: &pb::Benefit) -> Vec<(String, BenefitOwnershipState)> {
+pub async fn history(world: &World, benefit: &pb::Benefit) -> Vec<(String, BenefitOwnershipState)> {
     let request = pb::ListBenefitOwnershipsRequest {
         organisation: world.id(),
         benefit: benefit.id.clone(),
@@ -106,8 +108,28 @@ async fn project_in(world: &World, unit: &pb::OrgUnit) -> pb::Project {
     world.office().call(world.registration(unit, "Et projekt")).await.unwrap().project.unwrap()
 }
 
+/// Gives the project's unit another leader, `successor`.
+pub async fn replaced(world: &World, project: &pb::Project) {
+    let changes = pb::OrgUnitChanges { leader: Some("successor".to_owned()), ..Default::default() };
+    change_unit(world, project, changes).await;
+}
+
+/// Changes the project's unit.
+pub async fn change_unit(world: &World, project: &pb::Project, changes: pb::OrgUnitChanges) {
+    let get = pb::GetOrgUnitRequest { organisation: world.id(), org_unit: project.org_unit.clone() };
+    let unit = world.office().call(get).await.unwrap().org_unit.unwrap();
+    let request = pb::UpdateOrgUnitRequest {
+        organisation: world.id(),
+        org_unit: unit.id,
+        changes: Some(changes),
+        etag: unit.etag,
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap();
+}
+
 /// A benefit whose owner, `leader`, has accepted, of a project in a unit below one that `director` leads.
-async fn accepted(world: &World) -> (pb::Project, pb::Benefit) {
+pub async fn accepted(world: &World) -> (pb::Project, pb::Benefit) {
     let led = |leader: &str, parent| pb::CreateOrgUnitRequest {
         leader: Some(leader.to_owned()),
         is_operational_area: true,
@@ -399,16 +421,7 @@ async fn leader_who_was_replaced_before_the_answer_not_eligible_any_more_i10() {
     let project = world.project().await;
     let benefit = world.benefit(&project, "1", "2").await;
     world.office().call(nomination(&world, &benefit, "leader")).await.unwrap();
-    let get = pb::GetOrgUnitRequest { organisation: world.id(), org_unit: project.org_unit.clone() };
-    let unit = world.office().call(get).await.unwrap().org_unit.unwrap();
-    let request = pb::UpdateOrgUnitRequest {
-        organisation: world.id(),
-        org_unit: unit.id,
-        changes: Some(pb::OrgUnitChanges { leader: Some("successor".to_owned()), ..Default::default() }),
-        etag: unit.etag,
-        ..Default::default()
-    };
-    world.office().call(request).await.unwrap();
+    replaced(&world, &project).await;
     let failure =
         refused(bare(&world, "leader").call(acceptance(&world, &benefit)).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
     assert_eq!(failure.metadata["reasons"], "LEADS_NO_AFFECTED_UNIT");

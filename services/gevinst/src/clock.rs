@@ -1,5 +1,5 @@
-//! The clock: what happens because a day has passed, without anybody's call. So far conditions, which lapse when their
-//! last day is over in Denmark.
+//! The clock: what happens because a day has passed, without anybody's call. Conditions lapse when their last day is over
+//! in Denmark, and benefits are orphaned whose owner has departed (I11).
 //!
 //! One replica at a time does it: the one that holds the lease in `clock_leases`, which counts by the database's time
 //! and which another takes once it has run out. The lease saves work and keeps order; it is not what makes a thing happen
@@ -15,25 +15,53 @@ use tracing::{Instrument, field::Empty, info_span};
 use uuid::Uuid;
 
 use crate::{
-    conditions,
+    benefits, conditions,
     ctx::{App, Ctx},
     error::{Error, Result},
-    ids::{ConditionId, OrganisationId},
+    ids::{BenefitId, ConditionId, OrganisationId},
     telemetry::{self, Metrics},
     wire::today,
 };
 
-/// The lease's name.
+/// The lease's name; what it was called when conditions were all, so that replicas of the version before share it.
 const JOB: &str = "conditions";
-
-/// What audit entries and spans call this work, as they call a call by its method.
-const METHOD: &str = "clock/LapseConditions";
 
 /// How many looks a lease outlives: a replica that is slow twice keeps it.
 const LOOKS: u32 = 3;
 
-/// How many conditions are asked for at once.
+/// How many of each are asked for at once.
 const AT_ONCE: i64 = 100;
+
+/// One thing to do.
+#[derive(Clone, Copy)]
+enum Due {
+    Condition(ConditionId),
+    Benefit(BenefitId),
+}
+
+impl Due {
+    fn id(self) -> Uuid {
+        match self {
+            Self::Condition(id) => id.uuid(),
+            Self::Benefit(id) => id.uuid(),
+        }
+    }
+
+    /// What audit entries and spans call it, as they call a call by its method.
+    fn method(self) -> &'static str {
+        match self {
+            Self::Condition(_) => "clock/LapseConditions",
+            Self::Benefit(_) => "clock/OrphanBenefits",
+        }
+    }
+
+    async fn run(self, ctx: Ctx) -> Result<()> {
+        match self {
+            Self::Condition(id) => conditions::lapse(ctx, id).await,
+            Self::Benefit(id) => benefits::owners::orphan(ctx, id).await,
+        }
+    }
+}
 
 /// A replica's share in the clock's work.
 pub struct Work {
@@ -73,7 +101,7 @@ impl Work {
         }
     }
 
-    /// Lapses all that is overdue, if that is this replica's to do.
+    /// Does all that is due, if that is this replica's to do.
     async fn look(&mut self) -> Result<()> {
         let today = today(self.app.clock.now());
         if self.refused.0 != today {
@@ -84,54 +112,67 @@ impl Work {
             let lease = self.app.db.take_lease(JOB, self.holder, self.every * LOOKS).await;
             // Who cannot ask does not know.
             self.metrics.clock.set(i64::from(matches!(lease, Ok(true))));
-            let overdue = if lease? { self.app.db.overdue(today, &tried, AT_ONCE).await? } else { Vec::new() };
-            if overdue.is_empty() {
+            let due = if lease? { self.due(today, &tried).await? } else { Vec::new() };
+            if due.is_empty() {
                 break;
             }
-            for (organisation, condition) in overdue {
+            for (organisation, due) in due {
                 if self.stop.is_cancelled() {
                     break;
                 }
-                tried.push(condition.uuid());
-                self.lapse(organisation, condition).await?;
+                tried.push(due.id());
+                self.run(organisation, due).await?;
             }
         }
         Ok(())
     }
 
-    /// Lapses one. It is an error only where there is no use in trying the next.
-    async fn lapse(&mut self, organisation: OrganisationId, condition: ConditionId) -> Result<()> {
+    async fn due(&self, today: Date, tried: &[Uuid]) -> Result<Vec<(OrganisationId, Due)>> {
+        let db = &self.app.db;
+        let overdue = db.overdue(today, tried, AT_ONCE).await?.into_iter();
+        let departed = db.departed(today, tried, AT_ONCE).await?.into_iter();
+        let overdue = overdue.map(|(organisation, id)| (organisation, Due::Condition(id)));
+        Ok(overdue.chain(departed.map(|(organisation, id)| (organisation, Due::Benefit(id)))).collect())
+    }
+
+    /// Does one. It is an error only where there is no use in trying the next.
+    async fn run(&mut self, organisation: OrganisationId, due: Due) -> Result<()> {
+        let (method, id) = (due.method(), due.id());
         // Named as a call's, which is the one that log lines show.
         let span = info_span!(
             "call",
-            otel.name = METHOD,
+            otel.name = method,
             otel.kind = "internal",
-            rpc.method = METHOD,
+            rpc.method = method,
             request_id = Empty,
             trace_id = Empty,
             otel.status_code = Empty,
         );
         let trace_id = telemetry::continue_trace(&span, &http::HeaderMap::new(), false);
-        let ctx = Ctx::system(self.app.clone(), organisation, METHOD, trace_id.clone());
+        let ctx = Ctx::system(self.app.clone(), organisation, method, trace_id.clone());
         span.record("request_id", ctx.request_id());
         span.record("trace_id", trace_id);
-        let lapsed = conditions::lapse(ctx, condition).instrument(span.clone()).await;
+        let done = due.run(ctx).instrument(span.clone()).await;
         let _entered = span.enter();
-        match lapsed {
-            Ok(()) => {
+        match (done, due) {
+            (Ok(()), Due::Condition(condition)) => {
                 self.metrics.conditions_lapsed.inc();
                 tracing::info!(%organisation, %condition, "condition lapsed");
             }
+            (Ok(()), Due::Benefit(benefit)) => {
+                self.metrics.benefits_orphaned.inc();
+                tracing::info!(%organisation, %benefit, "benefit orphaned");
+            }
             // Settled in between, or something to try again.
-            Err(Error::Conflict(error)) => tracing::info!(%organisation, %condition, %error, "condition not lapsed"),
-            Err(error @ (Error::DatabaseUnavailable(_) | Error::OutcomeUnknown(_))) => return Err(error),
-            Err(error) => {
+            (Err(Error::Conflict(error)), _) => tracing::info!(%organisation, %id, %error, "not done by the clock"),
+            (Err(error @ (Error::DatabaseUnavailable(_) | Error::OutcomeUnknown(_))), _) => return Err(error),
+            (Err(error), _) => {
                 if error.is_refusal() {
-                    self.refused.1.insert(condition.uuid());
+                    self.refused.1.insert(id);
                 }
                 span.record("otel.status_code", "ERROR");
                 let cause = error.cause();
-                tracing::error!(reason = error.reason_name(), cause, %organisation, %condition, "condition not lapsed");
+                tracing::error!(reason = error.reason_name(), cause, %organisation, %id, "not done by the clock");
             }
         }
         Ok(())

@@ -28,7 +28,7 @@ use crate::{
     },
     config::Secret,
     error::{Error, Result, is_connection, is_lost},
-    ids::{ConditionId, OrganisationId},
+    ids::{BenefitId, ConditionId, Id, Kind, OrganisationId},
 };
 
 /// How long an idempotency key is remembered.
@@ -224,29 +224,65 @@ impl Db {
     }
 
     /// Open conditions whose last day has passed, but for these: so many at most, of all organisations, in one round trip.
-    ///
-    /// Each side names a column of the one before, as in [`Self::organisations`]: which organisations there are is asked
-    /// under the clock's own setting, and each one's conditions under its own. What is seen within an organisation is set
-    /// once for all of them, because PostgreSQL reads that setting once a statement.
     pub async fn overdue(
         &self,
         today: Date,
         but: &[Uuid],
         most: i64,
     ) -> Result<Vec<(OrganisationId, ConditionId)>, DbErr> {
-        let sql = "SELECT due.organisation_id, due.id FROM (SELECT set_config('app.clock', 'on', true) AS is_on OFFSET 0) AS clock \
+        let overdue = "SELECT c.organisation_id, c.id FROM conditions c WHERE c.organisation_id = one.id \
+            AND c.state = 'OPEN' AND c.due_on < $1 AND c.id <> ALL ($2)";
+        self.due(overdue, today, but, most).await
+    }
+
+    /// Benefits whose owner has accepted and departed (I11), but for these: so many at most, of all organisations, in one
+    /// round trip. Who leads a unit with an operational area at or below it, on the way down to the project, has not.
+    pub async fn departed(
+        &self,
+        today: Date,
+        but: &[Uuid],
+        most: i64,
+    ) -> Result<Vec<(OrganisationId, BenefitId)>, DbErr> {
+        let departed = "SELECT b.organisation_id, b.id FROM benefits b \
+            JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
+            JOIN benefit_ownerships o ON o.organisation_id = b.organisation_id AND o.benefit_id = b.id AND o.state = 'ACCEPTED' \
+            WHERE b.organisation_id = one.id AND b.owner_state = 'ACCEPTED' AND b.id <> ALL ($2) \
+            AND (EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = b.organisation_id AND n.value = b.owner \
+                AND n.claim = 'SUBJECT' AND n.lifted_at IS NULL) \
+            OR (o.approver IS NULL AND NOT EXISTS (SELECT FROM org_units u JOIN org_units a \
+                ON a.organisation_id = u.organisation_id AND u.id = ANY (a.path) \
+                WHERE u.organisation_id = b.organisation_id AND u.leader = b.owner AND a.id = ANY (p.scopes) \
+                AND a.is_operational_area AND coalesce(a.valid_from, $1) <= $1 AND coalesce(a.valid_until, $1) >= $1 \
+                AND coalesce(u.valid_from, $1) <= $1 AND coalesce(u.valid_until, $1) >= $1)))";
+        self.due(departed, today, but, most).await
+    }
+
+    /// What a day has made due, by a question about the organisation `one.id`, the day `$1` and what is not asked for `$2`.
+    ///
+    /// Each side names a column of the one before, as in [`Self::organisations`]: which organisations there are is asked
+    /// under the clock's own setting, and each one's rows under its own. What is seen within an organisation is set once
+    /// for all of them, because PostgreSQL reads that setting once a statement.
+    async fn due<K: Kind>(
+        &self,
+        question: &str,
+        today: Date,
+        but: &[Uuid],
+        most: i64,
+    ) -> Result<Vec<(OrganisationId, Id<K>)>, DbErr> {
+        let sql = format!(
+            "SELECT due.organisation_id, due.id FROM (SELECT set_config('app.clock', 'on', true) AS is_on OFFSET 0) AS clock \
             CROSS JOIN LATERAL (SELECT array_agg(o.id) AS ids, set_config('app.scopes', array_agg(o.id)::text, true) AS scopes \
                 FROM organisations o WHERE clock.is_on = 'on' OFFSET 0) AS every \
             CROSS JOIN LATERAL (SELECT set_config('app.organisation', id::text, true)::uuid AS id \
                 FROM unnest(every.ids) AS id WHERE every.scopes <> '' OFFSET 0) AS one \
-            CROSS JOIN LATERAL (SELECT c.organisation_id, c.id FROM conditions c WHERE c.organisation_id = one.id \
-                AND c.state = 'OPEN' AND c.due_on < $1 AND c.id <> ALL ($2) OFFSET 0) AS due LIMIT $3";
+            CROSS JOIN LATERAL ({question} OFFSET 0) AS due LIMIT $3"
+        );
+        let span = statement_span(&sql);
         let statement = postgres(sql, [today.into(), but.to_vec().into(), most.into()]);
-        let span = statement_span(sql);
         let rows = self.alive(|| traced(span.clone(), self.pool.query_all_raw(statement.clone()))).await?;
         let found = rows
             .iter()
-            .map(|row| Ok((OrganisationId::new(row.try_get_by_index(0)?), ConditionId::new(row.try_get_by_index(1)?))));
+            .map(|row| Ok((OrganisationId::new(row.try_get_by_index(0)?), Id::new(row.try_get_by_index(1)?))));
         found.collect()
     }
 

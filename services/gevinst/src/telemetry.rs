@@ -165,6 +165,8 @@ pub struct Metrics {
     pub clock: Gauge,
     /// Conditions that this replica's clock has found overdue, and lapsed.
     pub conditions_lapsed: Counter,
+    /// Benefits whose owner this replica's clock has found to have departed.
+    pub benefits_orphaned: Counter,
     ready: Gauge<f64, AtomicU64>,
 }
 
@@ -186,11 +188,25 @@ impl Default for Metrics {
         registry.register("clock", "Whether this replica holds the clock's lease", clock.clone());
         let conditions_lapsed = Counter::default();
         registry.register("conditions_lapsed", "Conditions lapsed by this replica's clock", conditions_lapsed.clone());
+        let benefits_orphaned = Counter::default();
+        let help = "Benefits whose owner this replica's clock has found to have departed";
+        registry.register("benefits_orphaned", help, benefits_orphaned.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        Self { registry, calls, seconds, in_flight, connections, unserved, clock, conditions_lapsed, ready }
+        Self {
+            registry,
+            calls,
+            seconds,
+            in_flight,
+            connections,
+            unserved,
+            clock,
+            conditions_lapsed,
+            benefits_orphaned,
+            ready,
+        }
     }
 }
 

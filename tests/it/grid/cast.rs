@@ -95,7 +95,8 @@ pub fn about(action: Action) -> About {
         | Action::BenefitNominateOwner
         | Action::BenefitApproveOwner
         | Action::BenefitAcceptOwnership
-        | Action::BenefitDeclineOwnership => About::Benefit,
+        | Action::BenefitDeclineOwnership
+        | Action::BenefitOrphan => About::Benefit,
         Action::RoleGrantCreate | Action::RoleGrantRevoke => About::Grant,
         Action::DelegationPropose | Action::DelegationApprove | Action::DelegationEnd => About::Delegation,
     }

@@ -229,7 +229,7 @@ fn relations(text: &mut String) {
     text.push_str(
         "\nmanager then: who managed the project when the review was submitted. owner, manager: the project's.\n\
          proposer: who proposed to waive the condition. nominee, nominator: who is asked to own the benefit, and who\n\
-         nominated them. condition.lapse is the clock's alone.\n",
+         nominated them. condition.lapse and benefit.orphan are the clock's alone.\n",
     );
 }
 

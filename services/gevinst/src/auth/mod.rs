@@ -118,6 +118,8 @@ pub enum Action {
     BenefitAcceptOwnership,
     #[strum(serialize = "benefit.decline_ownership")]
     BenefitDeclineOwnership,
+    #[strum(serialize = "benefit.orphan")]
+    BenefitOrphan,
     #[strum(serialize = "audit.list")]
     AuditList,
     #[strum(serialize = "role_grant.read")]

@@ -54,6 +54,7 @@ pub mod benefit {
         pub created_at: OffsetDateTime,
         pub owner_state: String,
         pub nominee: Option<String>,
+        pub escalated_to: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -117,6 +118,7 @@ pub mod benefit {
                     .map(|(ore, price_level_year)| pb::Money { ore, price_level_year }),
                 create_time: Some(timestamp(self.created_at)),
                 nominee: self.nominee,
+                escalated_to: self.escalated_to,
             })
         }
     }

@@ -56,6 +56,7 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
             created_at: Set(command.ctx().now()),
             owner_state: Set(<&str>::from(OwnerState::Nominated).to_owned()),
             nominee: Set(Some(request.owner.clone())),
+            escalated_to: Set(None),
         };
         let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
         let nomination = Nomination {

@@ -7,7 +7,7 @@ use sea_orm::{FromQueryResult, entity::prelude::*};
 use serde::{Deserialize, de::DeserializeOwned};
 use time::{Date, OffsetDateTime};
 
-use super::rules::{OwnershipState, Reason, Unit, leadership};
+use super::rules::{OwnershipState, Reason, Unit, escalated_to, leadership};
 use crate::{
     auth::Resource,
     benefits::entity::benefit,
@@ -46,6 +46,8 @@ pub struct Model {
     pub decline_reason: String,
     #[serde(with = "time::serde::iso8601::option")]
     pub ended_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::iso8601::option")]
+    pub orphaned_at: Option<OffsetDateTime>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -55,7 +57,12 @@ pub fn find_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entit
     Entity::find().filter(Column::OrganisationId.eq(organisation.uuid())).filter(Column::BenefitId.eq(benefit.uuid()))
 }
 
-/// Ends the ownership of who has accepted, if somebody has: another accepts.
+/// The ownership of who has accepted, and has not departed.
+pub fn find_accepted_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entity> {
+    find_in(organisation, benefit).filter(Column::State.eq(<&str>::from(OwnershipState::Accepted)))
+}
+
+/// Ends the ownership of who has accepted, departed or not, if somebody has: another accepts.
 pub async fn hand_over(
     db: &impl ConnectionTrait,
     organisation: OrganisationId,
@@ -67,7 +74,7 @@ pub async fn hand_over(
         .col_expr(Column::EndedAt, Expr::value(now))
         .filter(Column::OrganisationId.eq(organisation.uuid()))
         .filter(Column::BenefitId.eq(benefit.uuid()))
-        .filter(Column::State.eq(<&str>::from(OwnershipState::Accepted)))
+        .filter(Column::State.is_in([OwnershipState::Accepted, OwnershipState::Orphaned].map(<&str>::from)))
         .exec(db)
         .await
         .map(drop)
@@ -113,6 +120,7 @@ impl Model {
             answer_time: self.answered_at.map(timestamp),
             decline_reason: self.decline_reason,
             end_time: self.ended_at.map(timestamp),
+            orphan_time: self.orphaned_at.map(timestamp),
         })
     }
 }
@@ -184,15 +192,29 @@ impl<'a> From<&'a Affecting> for Resource<'a> {
 }
 
 impl Affecting {
-    /// Whether somebody can own the project's benefits, and all that was found of it.
-    pub fn eligibility(&self, subject: &str, today: Date) -> pb::BenefitOwnerEligibility {
+    fn units(&self, today: Date) -> Vec<Unit<'_>> {
         let units = self.units.iter().map(|unit| Unit {
             leader: unit.leader.as_deref(),
             is_operational_area: unit.is_operational_area,
             in_force: unit.valid_from.is_none_or(|from| from <= today)
                 && unit.valid_until.is_none_or(|until| until >= today),
         });
-        let (leads, at) = leadership(subject, &units.collect::<Vec<_>>());
+        units.collect()
+    }
+
+    /// Whether somebody leads, today, what makes them eligible.
+    pub fn leads(&self, subject: &str, today: Date) -> bool {
+        leadership(subject, &self.units(today)).0 == Reason::LeadsAffectedArea
+    }
+
+    /// Who sees to the project's benefits when their owner has departed.
+    pub fn escalated_to(&self, owner: &str, today: Date) -> Option<String> {
+        escalated_to(owner, &self.units(today)).map(str::to_owned)
+    }
+
+    /// Whether somebody can own the project's benefits, and all that was found of it.
+    pub fn eligibility(&self, subject: &str, today: Date) -> pb::BenefitOwnerEligibility {
+        let (leads, at) = leadership(subject, &self.units(today));
         let unit = self.units.get(at).map_or("", |unit| &unit.name);
         let manages = self.project.project_manager == subject;
         let reasons = [Some(leads), manages.then_some(Reason::ManagesProject)].into_iter().flatten();
@@ -201,6 +223,14 @@ impl Affecting {
             reasons: reasons.map(|reason| said(reason, unit)).collect(),
         }
     }
+}
+
+/// Whether an organisation has revoked a subject's access.
+pub async fn is_revoked(db: &impl ConnectionTrait, organisation: OrganisationId, subject: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM token_denials WHERE organisation_id = $1 AND value = $2 AND claim = 'SUBJECT' \
+        AND lifted_at IS NULL)";
+    let row = db.query_one_raw(postgres(sql, [organisation.uuid().into(), subject.into()])).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
 }
 
 /// A reason in words; `unit` is the one that it speaks of.

@@ -9,7 +9,7 @@ pub mod rules;
 
 use gevinst_proto::v1 as pb;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, TryIntoModel,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, IntoActiveModel, PaginatorTrait, QueryFilter, TryIntoModel,
 };
 
 use self::{
@@ -142,6 +142,7 @@ pub async fn accept(
         benefit.owner = Set(ownership.owner.clone());
         benefit.owner_state = Set(<&str>::from(OwnerState::Accepted).to_owned());
         benefit.nominee = Set(None);
+        benefit.escalated_to = Set(None);
         let after: benefit::Model = benefit.update(command.tx()).await?.try_into_model()?;
         let changes = owned(&before, &after).and(settled(&nomination, &ownership));
         let (benefit, ownership) = (Some(after.into_proto()?), Some(ownership.into_proto()?));
@@ -179,6 +180,39 @@ pub async fn decline(
             .set("reason", ownership.decline_reason.as_str());
         let (benefit, ownership) = (Some(after.into_proto()?), Some(ownership.into_proto()?));
         Ok(command.done(allowed, changes, pb::DeclineBenefitOwnershipResponse { benefit, ownership }))
+    })
+    .await
+}
+
+/// Finds that the owner has departed (I11): they lead no affected unit any more and no exception was approved, or their
+/// access was revoked. The clock's alone (`clock.rs`).
+pub async fn orphan(ctx: Ctx, id: BenefitId) -> Result<()> {
+    ctx.command(Action::BenefitOrphan, Object::of(id), async move |command| {
+        let found = load(&command, id).await?;
+        let allowed = command.authorize(&found)?;
+        let Nominated { project, benefit: before, .. } = found;
+        let (organisation, now) = (command.ctx().organisation()?, command.ctx().now());
+        let accepted = entity::find_accepted_in(organisation, id).one(command.tx()).await?;
+        let affecting = entity::affecting(command.tx(), organisation, project.id()).await?;
+        let affecting = affecting.ok_or_else(|| project.id().not_found())?;
+        let is_revoked = entity::is_revoked(command.tx(), organisation, &before.owner).await?;
+        let departed = accepted.filter(|accepted| {
+            is_revoked || (accepted.approver.is_none() && !affecting.leads(&before.owner, today(now)))
+        });
+        // Nobody is refused anything: somebody was faster.
+        let owner = departed.ok_or_else(|| {
+            Error::Conflict(DbErr::Custom(format!("the owner of benefit {id} has not departed any more")))
+        })?;
+        let mut orphaned = owner.clone().into_active_model();
+        orphaned.state = Set(<&str>::from(OwnershipState::Orphaned).to_owned());
+        orphaned.orphaned_at = Set(Some(now));
+        let ownership: Model = orphaned.update(command.tx()).await?.try_into_model()?;
+        let mut benefit = before.clone().into_active_model();
+        benefit.owner_state = Set(<&str>::from(OwnerState::Orphaned).to_owned());
+        benefit.escalated_to = Set(affecting.escalated_to(&before.owner, today(now)));
+        let after: benefit::Model = benefit.update(command.tx()).await?.try_into_model()?;
+        let changes = owned(&before, &after).and(settled(&owner, &ownership));
+        Ok(command.done(allowed, changes, ()))
     })
     .await
 }
@@ -240,6 +274,7 @@ pub async fn open_nomination(command: &Command, benefit: BenefitId, new: Nominat
         answered_at: Set(None),
         decline_reason: Set(String::new()),
         ended_at: Set(None),
+        orphaned_at: Set(None),
     };
     Ok(ownership.insert(command.tx()).await?.try_into_model()?)
 }
@@ -278,6 +313,7 @@ fn owned(before: &benefit::Model, after: &benefit::Model) -> Changes {
         .change("owner", before.owner.as_str(), after.owner.as_str())
         .change("owner_state", before.owner_state.as_str(), after.owner_state.as_str())
         .change("nominee", before.nominee.as_deref(), after.nominee.as_deref())
+        .change("escalated_to", before.escalated_to.as_deref(), after.escalated_to.as_deref())
 }
 
 /// What became of a nomination, for the audit entry.

@@ -11,6 +11,7 @@ pub enum OwnerState {
     Nominated = 1,
     Accepted = 2,
     Declined = 3,
+    Orphaned = 4,
 }
 
 /// Where somebody's ownership is. Numbers and names are the contract's (a test holds them equal).
@@ -25,6 +26,7 @@ pub enum OwnershipState {
     Declined = 4,
     Superseded = 5,
     HandedOver = 6,
+    Orphaned = 7,
 }
 
 /// Why somebody can be a benefit owner, or cannot. Numbers and names are the contract's (a test holds them equal).
@@ -70,6 +72,12 @@ pub fn leadership(subject: &str, units: &[Unit<'_>]) -> (Reason, usize) {
     }
 }
 
+/// I11: to whom a benefit goes whose owner has departed: the leader of the nearest unit, upwards from the project's own,
+/// that is in force and that somebody else leads.
+pub fn escalated_to<'a>(owner: &str, units: &[Unit<'a>]) -> Option<&'a str> {
+    units.iter().rev().filter(|unit| unit.in_force).filter_map(|unit| unit.leader).find(|leader| *leader != owner)
+}
+
 #[cfg(test)]
 mod tests {
     use gevinst_proto::v1 as pb;
@@ -90,6 +98,25 @@ mod tests {
         for reason in Reason::iter() {
             let name = format!("BENEFIT_OWNER_REASON_CODE_{}", <&str>::from(reason));
             assert_eq!(pb::BenefitOwnerReasonCode::from_str_name(&name).map(i32::from), Some(reason as i32), "{name}");
+        }
+    }
+
+    #[test]
+    fn escalated_to_table_i11() {
+        for (leaders, to) in [
+            (&[Some("director"), Some("leader")][..], Some("leader")),
+            (&[Some("director"), Some("owner")], Some("director")),
+            (&[Some("director"), None, Some("owner")], Some("director")),
+            (&[Some("owner"), Some("owner")], None),
+            (&[None], None),
+            (&[], None),
+        ] {
+            let unit =
+                |leader: &Option<&'static str>| Unit { leader: *leader, is_operational_area: true, in_force: true };
+            let units: Vec<_> = leaders.iter().map(unit).collect();
+            assert_eq!(escalated_to("owner", &units), to, "{leaders:?}");
+            let ended: Vec<_> = units.into_iter().map(|unit| Unit { in_force: false, ..unit }).collect();
+            assert_eq!(escalated_to("owner", &ended), None, "{leaders:?}");
         }
     }
 
