@@ -4,7 +4,7 @@
 -- and a read needs no other row. benefits.owner is who answers for it; they become the owner by accepting.
 
 ALTER TABLE benefits
-    ADD COLUMN owner_state text NOT NULL DEFAULT 'NOMINATED' 
+    ADD COLUMN owner_state text NOT NULL DEFAULT 'NOMINATED'
         CHECK (owner_state IN ('NOMINATED', 'ACCEPTED', 'DECLINED', 'ORPHANED')),
     -- Who is asked, and has not answered.
     ADD COLUMN nominee     text,

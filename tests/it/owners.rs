@@ -241,9 +241,11 @@ async fn named_at_creation_without_being_eligible_cannot_accept_i10() {
 async fn nominate_without_being_eligible_refused_with_each_reason_i10() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "1", "2").await;
-    let failure =
-        refused(world.office().call(nomination(&world, &benefit, "manager")).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
+    let office = world.office().with("accept-language", "da");
+    let failure = refused(office.call(nomination(&world, &benefit, "manager")).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
     assert_eq!(failure.metadata["reasons"], "LEADS_NO_AFFECTED_UNIT,MANAGES_PROJECT");
+    let said = &failure.localized.1;
+    assert!(said.contains("(I10). Leder hverken ") && said.ends_with(" Leder selv projektet."), "{said}");
     assert_eq!(reread(&world, &benefit).await, benefit);
 }
 

@@ -16,7 +16,9 @@ use aws_lc_rs::digest;
 use prost::Message;
 use prost_protovalidate::Validator;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, PaginatorTrait, QueryResult, Select, Statement,
+};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
@@ -628,6 +630,17 @@ impl Reading<'_> {
             false => return Ok(()),
         };
         self.refused(answer.err()).await
+    }
+
+    /// The same of a list of what belongs to an object: empty, without a page before it, is an answer only for one that
+    /// is there (I25).
+    pub async fn listed_of<K: Kind, E: EntityTrait>(&self, has_some: bool, id: Id<K>, object: Select<E>) -> Result<()>
+    where
+        E::Model: Send + Sync,
+    {
+        let is_there = has_some || object.count(self).await? > 0;
+        self.listed(!is_there).await?;
+        if is_there { Ok(()) } else { Err(id.not_found()) }
     }
 
     /// Asks the policies, without consequences.

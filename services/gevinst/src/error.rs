@@ -235,6 +235,10 @@ pub enum Error {
     BenefitOwnerNotEligible {
         /// Why not, by the contract's names.
         reasons: String,
+        /// In Danish.
+        da: String,
+        /// In English.
+        en: String,
     },
     /// They own the benefit, and have accepted it.
     AlreadyBenefitOwner,
@@ -461,7 +465,7 @@ impl Error {
             Self::TooMany { kind } => {
                 vec![("type", (*kind).to_owned()), ("most", crate::projects::MOST_OF_EACH.to_string())]
             }
-            Self::BenefitOwnerNotEligible { reasons } => vec![("reasons", reasons.clone())],
+            Self::BenefitOwnerNotEligible { reasons, .. } => vec![("reasons", reasons.clone())],
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],

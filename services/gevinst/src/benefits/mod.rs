@@ -7,7 +7,7 @@ pub mod rules;
 
 use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
 use gevinst_proto::v1 as pb;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, PaginatorTrait, QueryFilter, TryIntoModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, QueryFilter, TryIntoModel};
 
 use self::{
     entity::{
@@ -169,14 +169,8 @@ pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -
             &recorded.measurement
         })
         .await?;
-    // Empty is an answer only for a benefit that is there (I25).
-    let is_there = !measurements.is_empty()
-        || !request.page_token.is_empty()
-        || benefit::find_one_in(db.organisation(), benefit).count(&db).await? > 0;
-    db.listed(!is_there).await?;
-    if !is_there {
-        return Err(benefit.not_found());
-    }
+    let has_some = !measurements.is_empty() || !request.page_token.is_empty();
+    db.listed_of(has_some, benefit, benefit::find_one_in(db.organisation(), benefit)).await?;
     Ok(pb::ListMeasurementsResponse {
         measurements: measurements.into_iter().map(Into::into).collect(),
         next_page_token,

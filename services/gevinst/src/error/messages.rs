@@ -191,9 +191,9 @@ impl Error {
                 format!("Projektet har så mange, som det kan have ({kind})."),
                 format!("The project has as many as it can have ({kind})."),
             ),
-            Self::BenefitOwnerNotEligible { reasons } => (
-                format!("Den udpegede kan kun blive gevinstansvarlig ved en godkendt undtagelse (I10): {reasons}."),
-                format!("The nominee can be a benefit owner by an approved exception only (I10): {reasons}."),
+            Self::BenefitOwnerNotEligible { da, en, .. } => (
+                format!("Den udpegede kan kun blive gevinstansvarlig ved en godkendt undtagelse (I10). {da}"),
+                format!("The nominee can be a benefit owner by an approved exception only (I10). {en}"),
             ),
             Self::AlreadyBenefitOwner => (
                 "Den udpegede er allerede gevinstansvarlig og har sagt ja.".into(),

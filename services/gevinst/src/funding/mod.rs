@@ -5,7 +5,7 @@ pub mod grpc;
 pub mod rules;
 
 use gevinst_proto::v1 as pb;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, PaginatorTrait, TryIntoModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, TryIntoModel};
 
 use self::{
     entity::{Funded, appropriation, expenditure, spend_authority},
@@ -144,14 +144,8 @@ pub async fn list_expenditures(ctx: Ctx, request: pb::ListExpendituresRequest) -
     let page = expenditure::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
     let db = ctx.read(Action::ProjectRead)?;
     let (expenditures, next_page_token) = page.fetch(&db, expenditure::find_in(db.organisation(), project)).await?;
-    // Empty is an answer only for a project that is there (I25).
-    let is_there = !expenditures.is_empty()
-        || !request.page_token.is_empty()
-        || projects::entity::find_one_in(db.organisation(), project).count(&db).await? > 0;
-    db.listed(!is_there).await?;
-    if !is_there {
-        return Err(project.not_found());
-    }
+    let has_some = !expenditures.is_empty() || !request.page_token.is_empty();
+    db.listed_of(has_some, project, projects::entity::find_one_in(db.organisation(), project)).await?;
     Ok(pb::ListExpendituresResponse {
         expenditures: expenditures.into_iter().map(expenditure::Model::into_proto).collect::<Result<_>>()?,
         next_page_token,

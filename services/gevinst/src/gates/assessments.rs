@@ -1,7 +1,7 @@
 //! How criteria stand, as people record it: grades with reasons, and evidence. The newest counts.
 
 use gevinst_proto::v1 as pb;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait, TryIntoModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, TryIntoModel};
 
 use super::{
     entity::{self, assessment},
@@ -119,14 +119,8 @@ pub async fn list(
     let page = assessment::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
     let db = ctx.read(Action::ProjectRead)?;
     let (rows, next_page_token) = page.fetch(&db, assessment::find_in(db.organisation(), project)).await?;
-    // Empty is an answer only for a project that is there (I25).
-    let is_there = !rows.is_empty()
-        || !request.page_token.is_empty()
-        || projects::entity::find_one_in(db.organisation(), project).count(&db).await? > 0;
-    db.listed(!is_there).await?;
-    if !is_there {
-        return Err(project.not_found());
-    }
+    let has_some = !rows.is_empty() || !request.page_token.is_empty();
+    db.listed_of(has_some, project, projects::entity::find_one_in(db.organisation(), project)).await?;
     let assessments = rows.into_iter().map(assessment::Model::into_proto).collect::<Result<_>>()?;
     Ok(pb::ListCriterionAssessmentsResponse { assessments, next_page_token })
 }

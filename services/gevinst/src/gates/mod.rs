@@ -12,9 +12,7 @@ pub mod models;
 pub mod rules;
 
 use gevinst_proto::v1 as pb;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, PaginatorTrait, QuerySelect, TryIntoModel,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, TryIntoModel};
 
 use self::{
     basis::Basis,
@@ -250,14 +248,8 @@ pub async fn list(ctx: Ctx, request: pb::ListGateReviewsRequest) -> Result<pb::L
     let db = ctx.read(Action::GateRead)?;
     let select = entity::find_without_basis_in(db.organisation(), project);
     let (reviews, next_page_token) = page.fetch(&db, select).await?;
-    // Empty is an answer only for a project that is there (I25).
-    let is_there = !reviews.is_empty()
-        || !request.page_token.is_empty()
-        || projects::entity::find_one_in(db.organisation(), project).count(&db).await? > 0;
-    db.listed(!is_there).await?;
-    if !is_there {
-        return Err(project.not_found());
-    }
+    let has_some = !reviews.is_empty() || !request.page_token.is_empty();
+    db.listed_of(has_some, project, projects::entity::find_one_in(db.organisation(), project)).await?;
     Ok(pb::ListGateReviewsResponse {
         gate_reviews: reviews.into_iter().map(Model::into_proto).collect::<Result<_>>()?,
         next_page_token,

@@ -223,14 +223,8 @@ pub async fn list(ctx: Ctx, request: pb::ListBenefitOwnershipsRequest) -> Result
     let page = entity::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
     let db = ctx.read(Action::BenefitRead)?;
     let (ownerships, next_page_token) = page.fetch(&db, entity::find_in(db.organisation(), id)).await?;
-    // Empty is an answer only for a benefit that is there (I25).
-    let is_there = !ownerships.is_empty()
-        || !request.page_token.is_empty()
-        || benefit::find_one_in(db.organisation(), id).count(&db).await? > 0;
-    db.listed(!is_there).await?;
-    if !is_there {
-        return Err(id.not_found());
-    }
+    let has_some = !ownerships.is_empty() || !request.page_token.is_empty();
+    db.listed_of(has_some, id, benefit::find_one_in(db.organisation(), id)).await?;
     Ok(pb::ListBenefitOwnershipsResponse {
         ownerships: ownerships.into_iter().map(Model::into_proto).collect::<Result<_>>()?,
         next_page_token,
@@ -302,9 +296,16 @@ async fn eligibility(command: &Command, project: ProjectId, subject: &str) -> Re
 }
 
 fn not_eligible(eligibility: &pb::BenefitOwnerEligibility) -> Error {
-    let against = eligibility.reasons.iter().filter_map(|reason| Reason::from_repr(reason.code));
-    let against: Vec<&str> = against.filter(|reason| *reason != Reason::LeadsAffectedArea).map(<&str>::from).collect();
-    Error::BenefitOwnerNotEligible { reasons: against.join(",") }
+    let (mut reasons, mut da, mut en) = (Vec::new(), Vec::new(), Vec::new());
+    for against in &eligibility.reasons {
+        if let Some(reason) = Reason::from_repr(against.code).filter(|reason| *reason != Reason::LeadsAffectedArea) {
+            reasons.push(<&str>::from(reason));
+            let text = against.text.clone().unwrap_or_default();
+            da.push(text.da);
+            en.push(text.en);
+        }
+    }
+    Error::BenefitOwnerNotEligible { reasons: reasons.join(","), da: da.join(" "), en: en.join(" ") }
 }
 
 /// What changed of a benefit's owner, for the audit entry.

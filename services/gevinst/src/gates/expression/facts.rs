@@ -36,7 +36,7 @@ pub struct Facts(Arc<Result<Record, String>>);
 impl Facts {
     /// A dossier that is larger than expressions are bounded for answers every one of them with an error.
     pub fn new(dossier: &impl ReflectMessage, names: &BTreeSet<&str>) -> Self {
-        let read = named(dossier, names).map_err(|error| format!("The dossier cannot be read: {error}."));
+        let read = pruned(dossier, names).map_err(|error| format!("The dossier cannot be read: {error}."));
         Self(Arc::new(read.and_then(|dossier| Reader { names, rows: 0 }.record(&dossier))))
     }
 
@@ -76,7 +76,7 @@ pub fn is_seen(field: &FieldDescriptor) -> bool {
 }
 
 /// A message with those of its fields that are named, each whole: what no expression speaks of is not taken apart.
-fn named(message: &impl ReflectMessage, names: &BTreeSet<&str>) -> Result<DynamicMessage, DecodeError> {
+fn pruned(message: &impl ReflectMessage, names: &BTreeSet<&str>) -> Result<DynamicMessage, DecodeError> {
     let descriptor = message.descriptor();
     let (written, mut kept) = (message.encode_to_vec(), Vec::new());
     let mut left = written.as_slice();
