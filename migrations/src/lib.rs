@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 5] = [
+const MIGRATIONS: [SqlMigration; 6] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -52,6 +52,11 @@ const MIGRATIONS: [SqlMigration; 5] = [
         name: "m20261124_000002_corrections",
         up: include_str!("../sql/m20261124_000002_corrections.up.sql"),
         down: include_str!("../sql/m20261124_000002_corrections.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000003_benefit_register",
+        up: include_str!("../sql/m20261124_000003_benefit_register.up.sql"),
+        down: include_str!("../sql/m20261124_000003_benefit_register.down.sql"),
     },
 ];
 

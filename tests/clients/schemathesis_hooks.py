@@ -25,6 +25,7 @@ BEYOND_SCHEMA = {
 # it says.
 DEPENDENT = re.compile(
     r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on|valid_from|valid_until|parent|content(\[.+)?"
+    r"|baseline|target|targets(\[.+)?|measure\..+|cashability|groups\[.+|start\..+|baseline_evidence\..+|price_level_year|value"
     r"|definition\..+|criterion|evidence|hold_reasons|conditions(\[.+)?|\w+_on|(amount|budget)_ore|days"
 )
 

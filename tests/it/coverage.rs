@@ -63,6 +63,8 @@ pub struct Objects {
     to_decide: pb::GateReview,
     to_withdraw: pb::GateReview,
     benefit: pb::Benefit,
+    to_update: pb::Benefit,
+    to_plan: pb::Benefit,
     to_approve: pb::BenefitOwnership,
     to_accept: pb::Benefit,
     to_decline: pb::Benefit,
@@ -127,6 +129,8 @@ impl Objects {
             to_archive: world.project().await,
             to_decide: world.submitted(&world.project().await, GateCode::G1).await,
             to_withdraw: world.submitted(&world.project().await, GateCode::G1).await,
+            to_update: world.benefit(&held, "1", "2").await,
+            to_plan: world.benefit(&held, "1", "2").await,
             to_approve: owners::awaiting(world, &world.benefit(&held, "1", "2").await, "expert").await,
             to_accept: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
             to_decline: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
@@ -246,7 +250,15 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
                 "measure": {"name": "n", "unit": "u"}, "target": "2", "owner": "o"}),
             office,
         ),
-        "GetBenefit" | "ListMeasurements" | "GetBenefitProgress" | "ListBenefitOwnerships" => {
+        "UpdateBenefit" => {
+            (json!({"benefit": of.to_update.id, "changes": {"title": "t"}, "etag": of.to_update.etag}), office)
+        }
+        "PlanBenefit" => (
+            json!({"benefit": of.to_plan.id, "targets": [{"target": "2"}], "reason": "r", "etag": of.to_plan.etag,
+                "start": {"event": "BENEFIT_START_EVENT_DATE", "plannedOn": "2026-01-01"}}),
+            office,
+        ),
+        "GetBenefit" | "ListBenefitPlans" | "ListMeasurements" | "GetBenefitProgress" | "ListBenefitOwnerships" => {
             (json!({"benefit": of.benefit.id}), office)
         }
         "CheckBenefitOwner" => (json!({"project": of.idea.id, "subject": "s"}), office),

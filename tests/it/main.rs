@@ -43,6 +43,7 @@ mod projects;
 mod proof;
 mod provider;
 mod readiness;
+mod register;
 mod reviews;
 mod statemachine;
 mod telemetry;

@@ -221,6 +221,10 @@ async fn names_that_gates_tables_allow_are_the_contracts() {
         ("expenditures", "purpose", "SpendPurpose", "SPEND_PURPOSE_"),
         ("expenditures", "category", "CostCategory", "COST_CATEGORY_"),
         ("increments", "state", "IncrementState", "INCREMENT_STATE_"),
+        ("benefits", "cashability", "Cashability", "CASHABILITY_"),
+        ("benefits", "measure_frequency", "MeasureFrequency", "MEASURE_FREQUENCY_"),
+        ("benefits", "measure_aggregation", "MeasureAggregation", "MEASURE_AGGREGATION_"),
+        ("benefits", "measure_direction", "MeasureDirection", "MEASURE_DIRECTION_"),
     ] {
         let sql = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2";
         let values = [table.into(), format!("{table}_{column}_check").into()];

@@ -24,7 +24,7 @@ pub fn baseline(world: &World, project: &pb::Project, budget_ore: i64, end_on: &
     }
 }
 
-fn change(world: &World, project: &pb::Project, budget_ore: i64, end_on: &str) -> pb::ChangeDirectionRequest {
+pub fn change(world: &World, project: &pb::Project, budget_ore: i64, end_on: &str) -> pb::ChangeDirectionRequest {
     pb::ChangeDirectionRequest {
         organisation: world.id(),
         project: project.id.clone(),
@@ -57,7 +57,7 @@ pub async fn planned(world: &World, project: &pb::Project) -> pb::Increment {
     world.manager().call(increment(world, project)).await.unwrap().increment.unwrap()
 }
 
-fn ending(world: &World, project: &pb::Project, increment: &pb::Increment, done: bool) -> pb::EndIncrementRequest {
+pub fn ending(world: &World, project: &pb::Project, increment: &pb::Increment, done: bool) -> pb::EndIncrementRequest {
     pb::EndIncrementRequest {
         organisation: world.id(),
         project: project.id.clone(),

@@ -251,6 +251,11 @@ pub enum Error {
         /// Which.
         corrected_by: crate::ids::MeasurementId,
     },
+    /// A gate has frozen the benefit: what its figures mean stays as it is.
+    BenefitFrozen {
+        /// What was to be changed, separated by commas.
+        fields: String,
+    },
     /// The name is in use.
     NameTaken {
         /// The type of what bears it.
@@ -373,6 +378,7 @@ impl Error {
             Self::NominationNotOpen => ErrorReason::NominationNotOpen,
             Self::ExceptionNotApproved => ErrorReason::ExceptionNotApproved,
             Self::MeasurementCorrected { .. } => ErrorReason::MeasurementCorrected,
+            Self::BenefitFrozen { .. } => ErrorReason::BenefitFrozen,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
             Self::UnitCycle => ErrorReason::UnitCycle,
@@ -434,6 +440,7 @@ impl Error {
             | Self::NominationNotOpen
             | Self::ExceptionNotApproved
             | Self::MeasurementCorrected { .. }
+            | Self::BenefitFrozen { .. }
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
             | Self::UnitCycle => Code::FailedPrecondition,
@@ -467,6 +474,7 @@ impl Error {
             }
             Self::BenefitOwnerNotEligible { reasons, .. } => vec![("reasons", reasons.clone())],
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
+            Self::BenefitFrozen { fields } => vec![("fields", fields.clone())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],
             Self::VotesDiffer { outcome } => vec![("outcome", outcome.clone())],

@@ -62,6 +62,8 @@ kinds! {
     ProjectEvent ProjectEventId "project_event";
     /// A benefit.
     Benefit BenefitId "benefit";
+    /// What a benefit was planned to become.
+    BenefitPlan BenefitPlanId "benefit_plan";
     /// That somebody is to be, is or was a benefit's owner.
     BenefitOwnership BenefitOwnershipId "benefit_ownership";
     /// A measurement of a benefit.

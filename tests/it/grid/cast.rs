@@ -91,6 +91,7 @@ pub fn about(action: Action) -> About {
         | Action::ConditionApproveWaiver
         | Action::ConditionLapse => About::Condition,
         Action::BenefitRead
+        | Action::BenefitPlan
         | Action::BenefitMeasure
         | Action::BenefitNominateOwner
         | Action::BenefitApproveOwner

@@ -107,6 +107,9 @@ rpcs! {
     }
     "BenefitService" {
         "CreateBenefit" CreateBenefitRequest CreateBenefitResponse,
+        "UpdateBenefit" UpdateBenefitRequest UpdateBenefitResponse,
+        "PlanBenefit" PlanBenefitRequest PlanBenefitResponse,
+        "ListBenefitPlans" ListBenefitPlansRequest ListBenefitPlansResponse,
         "GetBenefit" GetBenefitRequest GetBenefitResponse,
         "ListBenefits" ListBenefitsRequest ListBenefitsResponse,
         "RecordMeasurement" RecordMeasurementRequest RecordMeasurementResponse,

@@ -631,12 +631,45 @@ impl World {
             project: project.id.clone(),
             title: "Kortere sagstid".to_owned(),
             kind: pb::BenefitKind::Qualitative.into(),
-            measure: Some(pb::Measure { name: "Sagstid".to_owned(), unit: "dage".to_owned() }),
+            measure: Some(pb::Measure {
+                name: "Sagstid".to_owned(),
+                unit: "dage".to_owned(),
+                method: "Median af afsluttede sager".to_owned(),
+                source: "Sagssystemet".to_owned(),
+                frequency: pb::MeasureFrequency::Quarterly.into(),
+                aggregation: pb::MeasureAggregation::Latest.into(),
+                ..Default::default()
+            }),
             baseline: baseline.to_owned(),
             target: target.to_owned(),
             owner: "owner".to_owned(),
-            planned_annual_value: None,
-            validate_only: false,
+            ..Default::default()
+        }
+    }
+
+    /// The same with a plan: one year, from the first of a month on.
+    pub fn planned_request(&self, project: &pb::Project, from: &str) -> pb::CreateBenefitRequest {
+        pb::CreateBenefitRequest {
+            targets: vec![pb::BenefitTarget { target: "35".to_owned(), value_ore: None }],
+            start: Some(starting(from)),
+            ..self.benefit_request(project, "46", "35")
+        }
+    }
+
+    /// An economic benefit: from 1,000 cases to 600 in two years from a day on, worth half of a million kroner in the first
+    /// and a million in the second.
+    pub fn economic_request(&self, project: &pb::Project, from: &str) -> pb::CreateBenefitRequest {
+        let year = |target: &str, ore| pb::BenefitTarget { target: target.to_owned(), value_ore: Some(ore) };
+        let measure = self.benefit_request(project, "1000", "600").measure.unwrap_or_default();
+        pb::CreateBenefitRequest {
+            title: "Færre sager i hånden".to_owned(),
+            kind: pb::BenefitKind::Economic.into(),
+            measure: Some(pb::Measure { aggregation: pb::MeasureAggregation::Average.into(), ..measure }),
+            planned_annual_value: Some(pb::Money { ore: 100_000_000, price_level_year: 2026 }),
+            cashability: pb::Cashability::Cashable.into(),
+            targets: vec![year("800", 50_000_000), year("600", 100_000_000)],
+            start: Some(starting(from)),
+            ..self.benefit_request(project, "1000", "600")
         }
     }
 
@@ -766,4 +799,9 @@ impl World {
             server.shutdown().await;
         }
     }
+}
+
+/// A start on a day.
+pub fn starting(day: &str) -> pb::BenefitStart {
+    pb::BenefitStart { event: pb::BenefitStartEvent::Date.into(), planned_on: day.to_owned(), ..Default::default() }
 }

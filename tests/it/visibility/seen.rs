@@ -98,8 +98,10 @@ impl<'a> Looking<'a> {
         let benefits = numbers("SELECT id FROM benefits", Thing::Benefit).await;
         // What hangs on a benefit is seen with it, and the rest with the project.
         same("measurements", &numbers("SELECT benefit_id FROM measurements", Thing::Benefit).await, &benefits)?;
-        let owned = "SELECT benefit_id FROM benefit_ownerships";
-        same("benefit_ownerships", &numbers(owned, Thing::Benefit).await, &benefits)?;
+        for table in ["benefit_ownerships", "benefit_plans", "measured_months"] {
+            let hanging = format!("SELECT benefit_id FROM {table}");
+            same(table, &numbers(&hanging, Thing::Benefit).await, &benefits)?;
+        }
         let projects = numbers("SELECT id FROM projects", Thing::Project).await;
         for table in rows::SECTIONS {
             same(table, &numbers(&format!("SELECT project_id FROM {table}"), Thing::Project).await, &projects)?;

@@ -294,6 +294,8 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         let values =
             format!("'{0}', '{0}', '{nominee}', 'NOMINATED', 'nogen', 'Udpeget.', now()", id(Thing::Benefit, number));
         add("benefit_ownerships", "benefit_id, owner, state, nominated_by, reason, nominated_at", values);
+        let values = format!("'{0}', '{0}', 0, 1, 2, '[]', 'Først', 'nogen', now()", id(Thing::Benefit, number));
+        add("benefit_plans", "benefit_id, number, baseline, target, targets, reason, planner, planned_at", values);
         let values = format!("'{0}', '{0}', 1, '2027-01-01', 'Systemet', 'nogen', now()", id(Thing::Benefit, number));
         add("measurements", "benefit_id, value, measured_on, source, recorder, recorded_at", values);
     }

@@ -108,6 +108,8 @@ pub enum Action {
     BenefitRead,
     #[strum(serialize = "benefit.create")]
     BenefitCreate,
+    #[strum(serialize = "benefit.plan")]
+    BenefitPlan,
     #[strum(serialize = "benefit.measure")]
     BenefitMeasure,
     #[strum(serialize = "benefit.nominate_owner")]

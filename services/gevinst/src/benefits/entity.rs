@@ -18,14 +18,18 @@ pub mod benefit {
     use rust_decimal::Decimal;
     use sea_orm::entity::prelude::*;
     use serde::Deserialize;
-    use time::OffsetDateTime;
+    use time::{Date, OffsetDateTime};
 
-    use super::super::{owners::rules::OwnerState, rules::BenefitKind};
+    use super::super::{
+        owners::rules::OwnerState,
+        profile::{Evidence, Groups, Scale, Start, Years},
+        rules::{self, BenefitKind, BenefitState, Cashability, Range},
+    };
     use crate::{
         error::Result,
         ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
-        wire::{decimal_text, exact, known, timestamp},
+        wire::{decimal_text, etag, exact, iso_day, known, named, timestamp},
     };
 
     #[sea_orm::model]
@@ -55,9 +59,37 @@ pub mod benefit {
         pub owner_state: String,
         pub nominee: Option<String>,
         pub escalated_to: Option<String>,
+        pub disbenefit: bool,
+        pub cashability: Option<String>,
+        pub beneficiaries: Groups,
+        pub measure_method: String,
+        pub measure_source: String,
+        pub measure_frequency: Option<String>,
+        pub measure_aggregation: Option<String>,
+        pub measure_direction: Option<String>,
+        pub measure_scale: Scale,
+        pub plan_number: i32,
+        pub baseline_evidence: Option<Evidence>,
+        pub targets: Years,
+        pub start: Option<Start>,
+        pub plan_reason: String,
+        pub planner: String,
+        #[serde(with = "time::serde::iso8601")]
+        pub planned_at: OffsetDateTime,
+        #[serde(with = "iso_day::option")]
+        pub starts_on: Option<Date>,
+        pub baseline_plan: Option<i32>,
+        pub outcome: Option<String>,
+        #[serde(with = "time::serde::iso8601::option")]
+        pub outcome_at: Option<OffsetDateTime>,
+        pub version: i64,
+        /// Derived by the database.
+        pub state: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
+
+    const YES_NO: &str = "YES_NO";
 
     /// An organisation's benefits.
     pub fn find_in(organisation: OrganisationId) -> Select<Entity> {
@@ -77,6 +109,17 @@ pub mod benefit {
                 name: "kind",
                 column: Column::Kind,
                 kind: FieldKind::Name(|name| name.parse::<BenefitKind>().is_ok()),
+            },
+            Field { name: "disbenefit", column: Column::Disbenefit, kind: FieldKind::Bool },
+            Field {
+                name: "cashability",
+                column: Column::Cashability,
+                kind: FieldKind::Name(|name| name.parse::<Cashability>().is_ok()),
+            },
+            Field {
+                name: "state",
+                column: Column::State,
+                kind: FieldKind::Name(|name| name.parse::<BenefitState>().is_ok()),
             },
             Field { name: "owner", column: Column::Owner, kind: FieldKind::Text },
             Field {
@@ -99,18 +142,79 @@ pub mod benefit {
             known(&self.owner_state)
         }
 
+        /// What kind of value it is.
+        pub fn kind(&self) -> Result<BenefitKind> {
+            known(&self.kind)
+        }
+
+        /// Fails unless the measure can have this value; `field` is the one that holds it.
+        pub fn must_hold(&self, field: &str, value: Decimal) -> Result<()> {
+            let scale = self.measure_scale.values()?;
+            Range { scale: &scale, yes_no: self.is_yes_no() }.must_hold(field, value)
+        }
+
+        fn is_yes_no(&self) -> bool {
+            self.measure_aggregation.as_deref() == Some(YES_NO)
+        }
+
+        /// What profile and plan say of each other: money where there is money (S30), and figures that the measure can have.
+        pub fn must_be_sound(&self) -> Result<()> {
+            let kind = self.kind()?;
+            rules::must_be_cashable(kind, self.cashability.as_deref().map(known).transpose()?)?;
+            Range { scale: &self.measure_scale.values()?, yes_no: self.is_yes_no() }.must_be_a_scale()?;
+            let years = self.targets.targets()?;
+            rules::must_be_valued_yearly(kind, self.baseline, &years)?;
+            self.must_hold("baseline", self.baseline)?;
+            for (index, year) in years.iter().enumerate() {
+                self.must_hold(&format!("targets[{index}].target"), year.target)?;
+            }
+            self.must_hold("target", self.target)
+        }
+
+        /// Whether a gate has frozen it (I14).
+        pub fn is_frozen(&self) -> bool {
+            self.baseline_plan.is_some()
+        }
+
         /// As the contract shows it.
         pub fn into_proto(self) -> Result<pb::Benefit> {
+            let measure = pb::Measure {
+                name: self.measure_name,
+                unit: self.measure_unit,
+                method: self.measure_method,
+                source: self.measure_source,
+                frequency: chosen(pb::MeasureFrequency::from_str_name, "MEASURE_FREQUENCY_", self.measure_frequency)?,
+                aggregation: chosen(
+                    pb::MeasureAggregation::from_str_name,
+                    "MEASURE_AGGREGATION_",
+                    self.measure_aggregation,
+                )?,
+                direction: chosen(pb::MeasureDirection::from_str_name, "MEASURE_DIRECTION_", self.measure_direction)?,
+                scale: self.measure_scale.into_proto(),
+            };
+            let (baseline, target) = (decimal_text(self.baseline), decimal_text(self.target));
+            let plan = pb::BenefitPlan {
+                number: self.plan_number,
+                baseline: baseline.clone(),
+                baseline_evidence: self.baseline_evidence.map(Into::into),
+                target: target.clone(),
+                targets: self.targets.into_proto(),
+                price_level_year: self.price_level_year,
+                start: self.start.map(Start::into_proto).transpose()?,
+                reason: self.plan_reason,
+                planner: self.planner,
+                plan_time: Some(timestamp(self.planned_at)),
+            };
             Ok(pb::Benefit {
-                owner_state: self.owner_state()? as i32,
+                owner_state: known::<OwnerState>(&self.owner_state)? as i32,
                 id: self.id.to_string(),
                 organisation: self.organisation_id.to_string(),
                 project: self.project_id.to_string(),
                 title: self.title,
                 kind: known::<BenefitKind>(&self.kind)? as i32,
-                measure: Some(pb::Measure { name: self.measure_name, unit: self.measure_unit }),
-                baseline: decimal_text(self.baseline),
-                target: decimal_text(self.target),
+                measure: Some(measure),
+                baseline,
+                target,
                 owner: self.owner,
                 planned_annual_value: self
                     .planned_annual_ore
@@ -119,6 +223,97 @@ pub mod benefit {
                 create_time: Some(timestamp(self.created_at)),
                 nominee: self.nominee,
                 escalated_to: self.escalated_to,
+                disbenefit: self.disbenefit,
+                cashability: chosen(pb::Cashability::from_str_name, "CASHABILITY_", self.cashability)?,
+                groups: self.beneficiaries.into_proto()?,
+                state: known::<BenefitState>(&self.state)? as i32,
+                plan: Some(plan),
+                starts_on: self.starts_on.map(|day| day.to_string()),
+                baseline_plan: self.baseline_plan,
+                etag: etag(self.version),
+            })
+        }
+    }
+
+    /// The number of what has been chosen; 0 of what has not.
+    fn chosen<E: Into<i32>>(enum_of: fn(&str) -> Option<E>, prefix: &str, name: Option<String>) -> Result<i32> {
+        name.map_or(Ok(0), |name| named(enum_of, prefix, &name))
+    }
+}
+
+/// What a benefit was planned to become; never changed (I14).
+pub mod plan {
+    use gevinst_proto::v1 as pb;
+    use rust_decimal::Decimal;
+    use sea_orm::entity::prelude::*;
+    use time::OffsetDateTime;
+
+    use super::super::profile::{Evidence, Start, Years};
+    use crate::{
+        error::Result,
+        ids::{BenefitId, OrganisationId},
+        listing::{Field, FieldKind, List},
+        wire::{decimal_text, timestamp},
+    };
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "benefit_plans")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organisation_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub benefit_id: Uuid,
+        pub number: i32,
+        #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        pub baseline: Decimal,
+        pub baseline_evidence: Option<Evidence>,
+        #[sea_orm(column_type = "Decimal(Some((21, 6)))")]
+        pub target: Decimal,
+        pub targets: Years,
+        pub planned_annual_ore: Option<i64>,
+        pub price_level_year: Option<i32>,
+        pub start: Option<Start>,
+        pub reason: String,
+        pub planner: String,
+        pub planned_at: OffsetDateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// A benefit's plans.
+    pub fn find_in(organisation: OrganisationId, benefit: BenefitId) -> Select<Entity> {
+        Entity::find()
+            .filter(Column::OrganisationId.eq(organisation.uuid()))
+            .filter(Column::BenefitId.eq(benefit.uuid()))
+    }
+
+    /// What plans can be filtered on and ordered by.
+    pub static LIST: List<Entity> = List {
+        fields: &[
+            Field { name: "planner", column: Column::Planner, kind: FieldKind::Text },
+            Field { name: "plan_time", column: Column::PlannedAt, kind: FieldKind::Time },
+        ],
+        orders: &["plan_time"],
+        default_order: "plan_time desc",
+        id: Column::Id,
+    };
+
+    impl Model {
+        /// As the contract shows it.
+        pub fn into_proto(self) -> Result<pb::BenefitPlan> {
+            Ok(pb::BenefitPlan {
+                number: self.number,
+                baseline: decimal_text(self.baseline),
+                baseline_evidence: self.baseline_evidence.map(Into::into),
+                target: decimal_text(self.target),
+                targets: self.targets.into_proto(),
+                price_level_year: self.price_level_year,
+                start: self.start.map(Start::into_proto).transpose()?,
+                reason: self.reason,
+                planner: self.planner,
+                plan_time: Some(timestamp(self.planned_at)),
             })
         }
     }

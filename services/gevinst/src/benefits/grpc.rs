@@ -3,7 +3,7 @@
 use gevinst_proto::v1::{self as pb, benefit_service_server::BenefitService};
 use tonic::{Request, Response, Status};
 
-use super::owners;
+use super::{owners, planning, register};
 use crate::server::Service;
 
 #[tonic::async_trait]
@@ -13,7 +13,31 @@ impl BenefitService for Service {
         request: Request<pb::CreateBenefitRequest>,
     ) -> Result<Response<pb::CreateBenefitResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::create(ctx, request).await?))
+        Ok(Response::new(register::create(ctx, request).await?))
+    }
+
+    async fn update_benefit(
+        &self,
+        request: Request<pb::UpdateBenefitRequest>,
+    ) -> Result<Response<pb::UpdateBenefitResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(register::update(ctx, request).await?))
+    }
+
+    async fn plan_benefit(
+        &self,
+        request: Request<pb::PlanBenefitRequest>,
+    ) -> Result<Response<pb::PlanBenefitResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(planning::plan(ctx, request).await?))
+    }
+
+    async fn list_benefit_plans(
+        &self,
+        request: Request<pb::ListBenefitPlansRequest>,
+    ) -> Result<Response<pb::ListBenefitPlansResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(planning::list(ctx, request).await?))
     }
 
     async fn get_benefit(
@@ -21,7 +45,7 @@ impl BenefitService for Service {
         request: Request<pb::GetBenefitRequest>,
     ) -> Result<Response<pb::GetBenefitResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::get(ctx, request).await?))
+        Ok(Response::new(register::get(ctx, request).await?))
     }
 
     async fn list_benefits(
@@ -29,7 +53,7 @@ impl BenefitService for Service {
         request: Request<pb::ListBenefitsRequest>,
     ) -> Result<Response<pb::ListBenefitsResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::list(ctx, request).await?))
+        Ok(Response::new(register::list(ctx, request).await?))
     }
 
     async fn record_measurement(

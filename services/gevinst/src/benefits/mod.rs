@@ -3,6 +3,9 @@
 pub mod entity;
 pub mod grpc;
 pub mod owners;
+pub mod planning;
+pub mod profile;
+pub mod register;
 pub mod rules;
 
 use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
@@ -14,7 +17,6 @@ use self::{
         Measured, benefit,
         measurement::{self, Recorded},
     },
-    owners::{Nomination, rules::OwnerState},
     rules::BenefitKind,
 };
 use crate::{
@@ -26,82 +28,6 @@ use crate::{
     projects,
     wire::{day, decimal, decimal_text, today},
 };
-
-/// Adds a benefit to a project, and asks its owner to accept it.
-pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::CreateBenefitResponse> {
-    let project_id = ProjectId::parse(&request.project)?;
-    let kind = BenefitKind::from_repr(request.kind).ok_or_else(|| Error::invalid("kind", "is no kind"))?;
-    rules::must_be_valued(kind, request.planned_annual_value.is_some())?;
-    let (baseline, target) = (decimal("baseline", &request.baseline)?, decimal("target", &request.target)?);
-    let measure = request.measure.unwrap_or_default();
-    ctx.command(Action::BenefitCreate, Object::of(project_id), async move |command| {
-        let project = projects::load(&command, project_id).await?;
-        let allowed = command.authorize(&project)?;
-        project.standing()?.must_accept_benefits()?;
-        projects::must_have_room(&command, project_id, "benefits", "benefit").await?;
-        let id: BenefitId = command.ctx().new_id();
-        let benefit = benefit::ActiveModel {
-            organisation_id: Set(command.ctx().organisation()?.uuid()),
-            id: Set(id.uuid()),
-            project_id: Set(project_id.uuid()),
-            title: Set(request.title),
-            kind: Set(<&str>::from(kind).to_owned()),
-            measure_name: Set(measure.name),
-            measure_unit: Set(measure.unit),
-            baseline: Set(baseline),
-            target: Set(target),
-            owner: Set(request.owner.clone()),
-            planned_annual_ore: Set(request.planned_annual_value.as_ref().map(|value| value.ore)),
-            price_level_year: Set(request.planned_annual_value.map(|value| value.price_level_year)),
-            created_at: Set(command.ctx().now()),
-            owner_state: Set(<&str>::from(OwnerState::Nominated).to_owned()),
-            nominee: Set(Some(request.owner.clone())),
-            escalated_to: Set(None),
-        };
-        let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
-        let nomination = Nomination {
-            nominee: request.owner,
-            reason: String::new(),
-            exception_reason: String::new(),
-            eligibility: None,
-        };
-        owners::open_nomination(&command, id, nomination).await?;
-        let changes = Changes::default()
-            .set("project", project_id.to_string())
-            .set("title", benefit.title.as_str())
-            .set("kind", benefit.kind.as_str())
-            .set("measure", benefit.measure_name.as_str())
-            .set("unit", benefit.measure_unit.as_str())
-            .set("baseline", decimal_text(benefit.baseline))
-            .set("target", decimal_text(benefit.target))
-            .set("owner", benefit.owner.as_str())
-            .set("planned_annual_ore", benefit.planned_annual_ore.map(|ore| ore.to_string()))
-            .set("price_level_year", benefit.price_level_year);
-        let response = pb::CreateBenefitResponse { benefit: Some(benefit.into_proto()?) };
-        Ok(command.created(allowed, id, changes, response))
-    })
-    .await
-}
-
-/// One benefit.
-pub async fn get(ctx: Ctx, request: pb::GetBenefitRequest) -> Result<pb::GetBenefitResponse> {
-    let id = BenefitId::parse(&request.benefit)?;
-    let db = ctx.read(Action::BenefitRead)?;
-    let found = entity::measured(&db, db.organisation(), id).await?;
-    Ok(pb::GetBenefitResponse { benefit: Some(db.found(found, id).await?.benefit.into_proto()?) })
-}
-
-/// The organisation's benefits, a page at a time.
-pub async fn list(ctx: Ctx, request: pb::ListBenefitsRequest) -> Result<pb::ListBenefitsResponse> {
-    let page = benefit::LIST.page(&request.filter, &request.order_by, &request.page_token, request.page_size)?;
-    let db = ctx.read(Action::BenefitRead)?;
-    let (benefits, next_page_token) = page.fetch(&db, benefit::find_in(db.organisation())).await?;
-    db.listed(benefits.is_empty()).await?;
-    Ok(pb::ListBenefitsResponse {
-        benefits: benefits.into_iter().map(benefit::Model::into_proto).collect::<Result<_>>()?,
-        next_page_token,
-    })
-}
 
 /// Records what was measured (I14: added, never changed).
 pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<pb::RecordMeasurementResponse> {
@@ -116,6 +42,7 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
         let found = entity::measured(command.tx(), organisation, benefit_id).await?;
         let found = found.ok_or_else(|| benefit_id.not_found())?;
         let allowed = command.authorize(&found)?;
+        found.benefit.must_hold("value", value)?;
         // A gate that is being decided sees it, or it comes after the decision (I02).
         projects::load(&command, ProjectId::new(found.benefit.project_id)).await?;
         if let Some(corrected) = corrected {

@@ -53,7 +53,7 @@ const SECTIONS: [Section; 12] = [
             FROM (SELECT r.organisation_id, r.id, r.project_id, r.gate, r.attempt, r.state, r.submitter,
                 r.project_manager, r.submitted_at, r.basis_sha256, r.outcome, r.decider, r.reason, r.ended_at, r.amount_ore,
                 r.risk_class, r.decided_for, r.submitted_for, r.drafter, r.summary, r.hold_reasons, r.supersedes_id,
-                r.gate_model_id, r.stop
+                r.gate_model_id, r.stop, r.led_to
             FROM gate_reviews r WHERE r.organisation_id = p.organisation_id AND r.project_id = p.id
                 AND r.state IN ('DECIDED', 'DRAFT', 'SUBMITTED')) r)")],
     },

@@ -211,6 +211,10 @@ impl Error {
                 format!("Målingen er allerede rettet af {corrected_by}: ret den i stedet."),
                 format!("The measurement has already been corrected by {corrected_by}: correct that one."),
             ),
+            Self::BenefitFrozen { fields } => (
+                format!("En port har låst gevinsten: {fields} bliver, som det er. Læg en ny plan, eller opret en anden gevinst."),
+                format!("A gate has frozen the benefit: {fields} stays as it is. Plan anew, or create another benefit."),
+            ),
             Self::NameTaken { name, .. } => {
                 (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
             }

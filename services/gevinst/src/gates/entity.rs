@@ -55,6 +55,7 @@ pub struct Model {
     #[serde(default = "no_criteria")]
     pub criteria: Json,
     pub stop: Option<Json>,
+    pub led_to: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

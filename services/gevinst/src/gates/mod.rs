@@ -25,6 +25,7 @@ use crate::{
     access::entity::{authority_rule, token_denial},
     audit::Object,
     auth::{Action, Allowed, Authority, Resource, policy::Deciding},
+    benefits::planning,
     conditions,
     ctx::{Changes, Command, Ctx, Reading},
     db::postgres,
@@ -192,6 +193,7 @@ fn open(
         gate_model_id: Set(project.gate_model_id),
         criteria: Set(serde_json::json!([])),
         stop: Set(None),
+        led_to: Set(None),
     })
 }
 
@@ -326,8 +328,13 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
         let stop = (outcome == Outcome::Kill).then(|| stop(&found, command.ctx().now()));
         let stop = stop.map(|stop| serde_json::to_value(stop).map_err(|error| Error::Internal(error.to_string())));
         decided.stop = Set(stop.transpose()?);
+        decided.led_to = Set(outcome.goes_on().then(|| <&str>::from(step.to).to_owned()));
         let decided = end(&command, decided, ReviewState::Decided, given.reason).await?;
         supersede(&command, &decided, outcome).await?;
+        if outcome.goes_on() && step.to as i32 >= Stage::Execution as i32 {
+            planning::freeze(&command, project_id).await?;
+        }
+        planning::move_starts(&command, project_id).await?;
         let conditions = conditions::create(&command, id, project_id, &conditions).await?;
         let released = release(&command, &model, step, &decided, outcome, &project).await?;
         let (stage, status) = rules::after(step, outcome);

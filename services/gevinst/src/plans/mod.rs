@@ -17,7 +17,7 @@ use self::{
 use crate::{
     audit::Object,
     auth::Action,
-    benefits::entity::benefit,
+    benefits::{entity::benefit, planning},
     ctx::{Changes, Command, Ctx},
     error::{Error, Result, on_constraint},
     gates,
@@ -35,6 +35,7 @@ pub async fn set_baseline(ctx: Ctx, request: pb::SetProjectBaselineRequest) -> R
         let allowed = command.authorize(&project)?;
         project.standing()?.must_not_have_ended()?;
         let baseline = hold(&command, project_id, 0, request.budget_ore, end_on, request.scope).await?;
+        planning::move_starts(&command, project_id).await?;
         let changes = held(&baseline).set("scope", baseline.scope.as_str());
         let response = pb::SetProjectBaselineResponse { baseline: Some(baseline.into()) };
         Ok(command.done(allowed, changes, response))
@@ -55,6 +56,7 @@ pub async fn change_direction(ctx: Ctx, request: pb::ChangeDirectionRequest) -> 
         let newest = baseline::find_newest_in(organisation, project_id).one(command.tx()).await?;
         let number = newest.ok_or(Error::BaselineMissing)?.number + 1;
         let baseline = hold(&command, project_id, number, request.budget_ore, end_on, request.to.clone()).await?;
+        planning::move_starts(&command, project_id).await?;
         let id: DirectionChangeId = command.ctx().new_id();
         let change = direction_change::ActiveModel {
             organisation_id: Set(organisation.uuid()),
@@ -191,6 +193,7 @@ pub async fn end_increment(ctx: Ctx, request: pb::EndIncrementRequest) -> Result
         increment.ended_by = Set(Some(command.ctx().caller().subject().to_owned()));
         increment.ended_at = Set(Some(command.ctx().now()));
         let increment: increment::Model = increment.update(command.tx()).await?.try_into_model()?;
+        planning::move_starts(&command, project_id).await?;
         let changes = Changes::default()
             .change("state", before.state, increment.state.as_str())
             .set("result", increment.result.as_str())

@@ -264,13 +264,17 @@ impl<'a> Way<'a> {
             project: self.project.clone(),
             title: benefit.title.clone(),
             kind: kind.into(),
-            measure: Some(pb::Measure { name: benefit.measure.clone(), unit: benefit.unit.clone() }),
+            measure: Some(pb::Measure {
+                name: benefit.measure.clone(),
+                unit: benefit.unit.clone(),
+                ..Default::default()
+            }),
             baseline: benefit.baseline.clone(),
             target: benefit.target.clone(),
             owner: self.demo.subject("gevinstejer"),
             planned_annual_value: (kind == pb::BenefitKind::Economic)
                 .then_some(pb::Money { ore: full_year, price_level_year: 2026 }),
-            validate_only: false,
+            ..Default::default()
         };
         let call = self.manager()?.call(&format!("demo-{}-benefit-{number}", self.demo.id), request)?;
         Ok(answered(self.people.benefits().create_benefit(call).await)?.benefit.unwrap_or_default().id)
