@@ -13,5 +13,5 @@ ALTER TABLE benefits
     DROP COLUMN measure_source, DROP COLUMN measure_frequency, DROP COLUMN measure_aggregation,
     DROP COLUMN measure_direction, DROP COLUMN measure_scale, DROP COLUMN plan_number, DROP COLUMN baseline_evidence,
     DROP COLUMN planned_years, DROP COLUMN targets, DROP COLUMN start, DROP COLUMN plan_reason, DROP COLUMN planner,
-    DROP COLUMN planned_at, DROP COLUMN starts_on, DROP COLUMN baseline_plan, DROP COLUMN measured, DROP COLUMN outcome,
+    DROP COLUMN planned_at, DROP COLUMN starts_on, DROP COLUMN baseline_plan, DROP COLUMN baseline_starts_on, DROP COLUMN measured, DROP COLUMN outcome,
     DROP COLUMN outcome_at, DROP COLUMN version;

@@ -24,8 +24,9 @@ ALTER TABLE benefits
     ADD COLUMN planned_at          timestamptz NOT NULL DEFAULT now(),
     -- The first day of the first year, a month's first; null where nothing says when.
     ADD COLUMN starts_on           date CHECK (extract(day FROM starts_on) = 1),
-    -- I14: the plan that a gate has frozen.
+    -- I14: the plan that a gate has frozen, and when its first year began or was to begin then.
     ADD COLUMN baseline_plan       integer,
+    ADD COLUMN baseline_starts_on  date CHECK (extract(day FROM baseline_starts_on) = 1),
     -- Whether there is a measurement, whatever has become of it.
     ADD COLUMN measured            boolean NOT NULL DEFAULT false,
     -- What the newest review has found.
@@ -189,4 +190,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON measured_months TO gevinst_app;
 GRANT UPDATE (title, kind, measure_name, measure_unit, baseline, target, planned_annual_ore, price_level_year, disbenefit,
     cashability, beneficiaries, measure_method, measure_source, measure_frequency, measure_aggregation, measure_direction,
     measure_scale, plan_number, baseline_evidence, targets, start, plan_reason, planner, planned_at, starts_on, baseline_plan,
-    measured, outcome, outcome_at, version) ON benefits TO gevinst_app;
+    baseline_starts_on, measured, outcome, outcome_at, version) ON benefits TO gevinst_app;

@@ -66,6 +66,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "audit/grpc.rs",
         "auth/mod.rs",
         "benefits/grpc.rs",
+        "benefits/reports/grpc.rs",
         "conditions/grpc.rs",
         "connections.rs",
         // A client of the API, like any other.

@@ -36,7 +36,7 @@ const OPEN: [&str; 3] = [
 pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
-    assert_eq!(services.len(), 11);
+    assert_eq!(services.len(), 12);
     services.iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
@@ -179,6 +179,7 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     let office = Role::PortfolioOffice;
     let (request, role) = match method {
         "ListOrganisations" => return (json!({}), office),
+        "GetBenefitRollup" | "GetValueByGroup" => (json!({}), office),
         "GetOrganisation" | "ListOrgUnits" | "ListPortfolios" | "ListProjects" | "GetGateModel" | "ListBenefits"
         | "ListConditions" => (json!({}), office),
         "MeetCondition" => (

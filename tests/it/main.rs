@@ -45,6 +45,7 @@ mod provider;
 mod readiness;
 mod register;
 mod reviews;
+mod rollups;
 mod statemachine;
 mod telemetry;
 mod tls;

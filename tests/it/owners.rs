@@ -30,7 +30,7 @@ fn exception(world: &World, benefit: &pb::Benefit, nominee: &str) -> pb::Nominat
     }
 }
 
-fn approval(world: &World, nominated: &pb::BenefitOwnership) -> pb::ApproveBenefitOwnerExceptionRequest {
+pub fn approval(world: &World, nominated: &pb::BenefitOwnership) -> pb::ApproveBenefitOwnerExceptionRequest {
     pb::ApproveBenefitOwnerExceptionRequest {
         organisation: world.id(),
         benefit: nominated.benefit.clone(),
@@ -99,7 +99,7 @@ fn denied<T>(answer: Result<T, Failure>, reason: &str) {
 }
 
 /// A unit below another one; operational and led by `leader`, unless something else is said.
-async fn unit(world: &World, name: &str, of: pb::CreateOrgUnitRequest) -> pb::OrgUnit {
+pub async fn unit(world: &World, name: &str, of: pb::CreateOrgUnitRequest) -> pb::OrgUnit {
     let request = pb::CreateOrgUnitRequest { organisation: world.id(), name: name.to_owned(), ..of };
     world.office().call(request).await.unwrap().org_unit.unwrap()
 }

@@ -17,6 +17,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, Statement, TransactionTrait, Value,
 };
+use serde::de::DeserializeOwned;
 use time::{Date, OffsetDateTime};
 use tracing::{Instrument, Span, field::Empty, info_span};
 use uuid::Uuid;
@@ -521,4 +522,11 @@ fn statement_span(sql: &str) -> Span {
         db.query.text = sql,
         otel.status_code = Empty,
     )
+}
+
+/// What a column holds as JSON; nothing where it is null.
+pub fn json_column<T: DeserializeOwned>(row: &QueryResult, column: &str) -> Result<Option<T>> {
+    let text: Option<String> = row.try_get("", column)?;
+    let unreadable = |error: serde_json::Error| Error::Internal(format!("{column} cannot be read: {error}"));
+    text.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
 }

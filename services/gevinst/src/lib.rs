@@ -37,7 +37,7 @@
 //! | [`plans`] | `PlanService` |
 //! | [`lessons`] | `LessonService` |
 //! | [`dossier`] | `DossierService` |
-//! | [`benefits`] | `BenefitService` |
+//! | [`benefits`] | `BenefitService`, `BenefitReportService` |
 //! | [`access`] | `AccessService` |
 //! | [`audit`] | `AuditService` |
 //!

@@ -181,6 +181,10 @@ impl Server {
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
+                v1::benefit_report_service_server::BenefitReportServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
                 v1::access_service_server::AccessServiceServer::new(service.clone())
                     .max_decoding_message_size(MAX_MESSAGE),
             )

@@ -122,6 +122,10 @@ rpcs! {
         "DeclineBenefitOwnership" DeclineBenefitOwnershipRequest DeclineBenefitOwnershipResponse,
         "ListBenefitOwnerships" ListBenefitOwnershipsRequest ListBenefitOwnershipsResponse,
     }
+    "BenefitReportService" {
+        "GetBenefitRollup" GetBenefitRollupRequest GetBenefitRollupResponse,
+        "GetValueByGroup" GetValueByGroupRequest GetValueByGroupResponse,
+    }
     "AccessService" {
         "GrantRole" GrantRoleRequest GrantRoleResponse,
         "RevokeRoleGrant" RevokeRoleGrantRequest RevokeRoleGrantResponse,

@@ -79,6 +79,8 @@ pub mod benefit {
         #[serde(with = "iso_day::option")]
         pub starts_on: Option<Date>,
         pub baseline_plan: Option<i32>,
+        #[serde(with = "iso_day::option")]
+        pub baseline_starts_on: Option<Date>,
         pub outcome: Option<String>,
         #[serde(with = "time::serde::iso8601::option")]
         pub outcome_at: Option<OffsetDateTime>,
@@ -231,6 +233,7 @@ pub mod benefit {
                 starts_on: self.starts_on.map(|day| day.to_string()),
                 baseline_plan: self.baseline_plan,
                 etag: etag(self.version),
+                baseline_starts_on: self.baseline_starts_on.map(|day| day.to_string()),
             })
         }
     }
@@ -441,7 +444,8 @@ impl<'a> From<&'a Measured> for Resource<'a> {
 }
 
 impl Measured {
-    fn read(row: &QueryResult) -> Result<Self> {
+    /// From a row of [`measured_from`].
+    pub fn read(row: &QueryResult) -> Result<Self> {
         Ok(Self {
             benefit: benefit::Model::from_query_result(row, "")?,
             latest: measurement::Model::from_query_result_optional(row, "m_")?,
@@ -452,16 +456,21 @@ impl Measured {
     }
 }
 
-const MEASURED: &str = "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
-    m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
-    m.recorded_at AS m_recorded_at, m.corrects_id AS m_corrects_id, m.correction_reason AS m_correction_reason, \
-    p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager \
-    FROM benefits b LEFT JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
-    LEFT JOIN LATERAL (SELECT * FROM measurements l \
-    WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id \
-    AND NOT EXISTS (SELECT FROM measurements c WHERE c.organisation_id = l.organisation_id AND c.corrects_id = l.id) \
-    ORDER BY measured_on DESC, id DESC LIMIT 1) m \
-    ON true WHERE b.organisation_id = $1";
+/// The question for benefits with their newest measurements, and more columns of the benefit `b`; `$1` is the organisation.
+pub fn measured_from(columns: &str, filter: &str) -> String {
+    format!(
+        "SELECT b.*, m.organisation_id AS m_organisation_id, m.id AS m_id, m.benefit_id AS m_benefit_id, \
+            m.value AS m_value, m.measured_on AS m_measured_on, m.source AS m_source, m.recorder AS m_recorder, \
+            m.recorded_at AS m_recorded_at, m.corrects_id AS m_corrects_id, m.correction_reason AS m_correction_reason, \
+            p.scopes AS p_scopes, p.project_owner AS p_owner, p.project_manager AS p_manager, {columns} \
+        FROM benefits b LEFT JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id \
+        LEFT JOIN LATERAL (SELECT * FROM measurements l \
+            WHERE l.organisation_id = b.organisation_id AND l.benefit_id = b.id \
+            AND NOT EXISTS (SELECT FROM measurements c WHERE c.organisation_id = l.organisation_id AND c.corrects_id = l.id) \
+            ORDER BY measured_on DESC, id DESC LIMIT 1) m ON true \
+        WHERE b.organisation_id = $1 AND {filter}"
+    )
+}
 
 /// One benefit with its newest measurement, in one question.
 pub async fn measured(
@@ -469,6 +478,6 @@ pub async fn measured(
     organisation: OrganisationId,
     id: BenefitId,
 ) -> Result<Option<Measured>> {
-    let question = postgres(format!("{MEASURED} AND b.id = $2"), [organisation.uuid().into(), id.uuid().into()]);
+    let question = postgres(measured_from("NULL", "b.id = $2"), [organisation.uuid().into(), id.uuid().into()]);
     db.query_one_raw(question).await?.as_ref().map(Measured::read).transpose()
 }

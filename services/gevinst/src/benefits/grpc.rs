@@ -3,7 +3,7 @@
 use gevinst_proto::v1::{self as pb, benefit_service_server::BenefitService};
 use tonic::{Request, Response, Status};
 
-use super::{owners, planning, register};
+use super::{figures, owners, planning, register};
 use crate::server::Service;
 
 #[tonic::async_trait]
@@ -77,7 +77,7 @@ impl BenefitService for Service {
         request: Request<pb::GetBenefitProgressRequest>,
     ) -> Result<Response<pb::GetBenefitProgressResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::progress(ctx, request).await?))
+        Ok(Response::new(figures::progress(ctx, request).await?))
     }
 
     async fn check_benefit_owner(

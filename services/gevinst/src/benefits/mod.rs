@@ -1,23 +1,21 @@
 //! Benefits: what a project is to be worth, who answers for it, and what it became, also after the project has closed.
 
 pub mod entity;
+pub mod figures;
 pub mod grpc;
 pub mod owners;
 pub mod planning;
 pub mod profile;
 pub mod register;
+pub mod reports;
 pub mod rules;
 
-use gevinst_appraisal::progress::{Absence, FORMULA, progress as appraise};
 use gevinst_proto::v1 as pb;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, QueryFilter, TryIntoModel};
 
-use self::{
-    entity::{
-        Measured, benefit,
-        measurement::{self, Recorded},
-    },
-    rules::BenefitKind,
+use self::entity::{
+    benefit,
+    measurement::{self, Recorded},
 };
 use crate::{
     audit::Object,
@@ -102,32 +100,4 @@ pub async fn list_measurements(ctx: Ctx, request: pb::ListMeasurementsRequest) -
         measurements: measurements.into_iter().map(Into::into).collect(),
         next_page_token,
     })
-}
-
-/// How far a benefit has come, with the arithmetic.
-pub async fn progress(ctx: Ctx, request: pb::GetBenefitProgressRequest) -> Result<pb::GetBenefitProgressResponse> {
-    let id = BenefitId::parse(&request.benefit)?;
-    let db = ctx.read(Action::BenefitRead)?;
-    let found = entity::measured(&db, db.organisation(), id).await?;
-    let Measured { benefit, latest, .. } = db.found(found, id).await?;
-    let qualitative = benefit.kind == <&str>::from(BenefitKind::Qualitative);
-    let actual = latest.as_ref().map(|measurement| measurement.value);
-    let appraised = appraise(benefit.baseline, benefit.target, actual, qualitative);
-    let (value, unbounded_value, absence) = match appraised.value {
-        Ok(progress) => (Some(progress.value), Some(progress.unbounded), pb::ProgressAbsence::Unspecified),
-        Err(Absence::NotMeasured) => (None, None, pb::ProgressAbsence::NotMeasured),
-        Err(Absence::NoDistance) => (None, None, pb::ProgressAbsence::NoDistance),
-    };
-    let progress = pb::Progress {
-        value: value.map(|value| value.to_string()),
-        absence: absence.into(),
-        unbounded_value: unbounded_value.map(|value| value.to_string()),
-        baseline: decimal_text(benefit.baseline),
-        target: decimal_text(benefit.target),
-        actual: latest.map(Into::into),
-        distance_covered: appraised.covered.map(decimal_text),
-        distance_planned: decimal_text(appraised.planned),
-        formula: FORMULA.to_owned(),
-    };
-    Ok(pb::GetBenefitProgressResponse { progress: Some(progress) })
 }

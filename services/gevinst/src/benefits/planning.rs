@@ -173,7 +173,7 @@ pub(super) async fn move_start(command: &Command, benefit: benefit::Model) -> Re
 /// I14: freezes the plans of a project's benefits, those that are not frozen yet: called when a gate leads to execution or
 /// beyond. From then on that plan is baseline 0.
 pub async fn freeze(command: &Command, project: ProjectId) -> Result<()> {
-    let sql = "UPDATE benefits SET baseline_plan = plan_number, version = version + 1 \
+    let sql = "UPDATE benefits SET baseline_plan = plan_number, baseline_starts_on = starts_on, version = version + 1 \
         WHERE organisation_id = $1 AND project_id = $2 AND baseline_plan IS NULL";
     let values = [command.ctx().organisation()?.uuid().into(), project.uuid().into()];
     command.tx().execute_raw(postgres(sql, values)).await?;

@@ -208,6 +208,11 @@ impl Years {
         Ok(Self(targets.iter().enumerate().map(read).collect::<Result<_>>()?))
     }
 
+    /// How many years.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// As rules and figures see them.
     pub fn targets(&self) -> Result<Vec<Target>> {
         self.0.iter().map(|year| Ok(Target { target: stored(&year.target)?, value_ore: year.value_ore })).collect()

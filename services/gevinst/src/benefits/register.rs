@@ -138,6 +138,7 @@ fn read(ctx: &Ctx, request: pb::CreateBenefitRequest) -> Result<benefit::Model> 
         planned_at: ctx.now(),
         starts_on: None,
         baseline_plan: None,
+        baseline_starts_on: None,
         outcome: None,
         outcome_at: None,
         version: 1,

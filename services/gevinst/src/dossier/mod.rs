@@ -40,6 +40,7 @@ use crate::{
     benefits::entity::{benefit, measurement},
     conditions,
     ctx::Ctx,
+    db::json_column,
     error::{Error, Result},
     funding::{self, entity as money},
     gates::{
@@ -183,7 +184,7 @@ pub async fn load(
         return Ok(None);
     };
     let project: projects::Model =
-        section(&row, "project")?.ok_or_else(|| Error::Internal("a dossier without a project".to_owned()))?;
+        json_column(&row, "project")?.ok_or_else(|| Error::Internal("a dossier without a project".to_owned()))?;
     let reviews: Vec<gates::Model> = each(&row, "reviews")?;
     let (decided, open) = reviews.into_iter().partition(|review| review.state == <&str>::from(ReviewState::Decided));
     let decided = with_answers(decided, each(&row, "votes")?);
@@ -192,9 +193,9 @@ pub async fn load(
         .map(|found: measurement::Model| (found.benefit_id, found))
         .collect();
     let benefits: Vec<benefit::Model> = each(&row, "benefits")?;
-    let org_unit: Option<org_unit::Model> = section(&row, "org_unit")?;
+    let org_unit: Option<org_unit::Model> = json_column(&row, "org_unit")?;
     let appropriations: Vec<money::appropriation::Model> = each(&row, "appropriations")?;
-    let (spent_ore, spent_on_experiments_ore) = section(&row, "spent")?.unwrap_or_default();
+    let (spent_ore, spent_on_experiments_ore) = json_column(&row, "spent")?.unwrap_or_default();
     let dossier = pb::Dossier {
         project: Some(project.clone().into_proto()?),
         org_unit: org_unit.map(Into::into),
@@ -247,14 +248,8 @@ fn with_answers(decided: Vec<gates::Model>, votes: Vec<vote::Model>) -> Vec<Deci
     decided.into_iter().map(whole).collect()
 }
 
-/// What a column holds; nothing where it was not asked for, or there are no rows.
-fn section<T: DeserializeOwned>(row: &QueryResult, name: &str) -> Result<Option<T>> {
-    let Some(text) = row.try_get::<Option<String>>("", name)? else { return Ok(None) };
-    serde_json::from_str(&text).map_err(|error| Error::Internal(format!("dossier, {name}: {error}")))
-}
-
 fn each<M: DeserializeOwned>(row: &QueryResult, name: &str) -> Result<Vec<M>> {
-    Ok(section(row, name)?.unwrap_or_default())
+    Ok(json_column(row, name)?.unwrap_or_default())
 }
 
 fn shown<M, P>(rows: Vec<M>, into: impl Fn(M) -> Result<P>) -> Result<Vec<P>> {

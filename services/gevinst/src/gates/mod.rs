@@ -331,10 +331,10 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
         decided.led_to = Set(outcome.goes_on().then(|| <&str>::from(step.to).to_owned()));
         let decided = end(&command, decided, ReviewState::Decided, given.reason).await?;
         supersede(&command, &decided, outcome).await?;
+        planning::move_starts(&command, project_id).await?;
         if outcome.goes_on() && step.to as i32 >= Stage::Execution as i32 {
             planning::freeze(&command, project_id).await?;
         }
-        planning::move_starts(&command, project_id).await?;
         let conditions = conditions::create(&command, id, project_id, &conditions).await?;
         let released = release(&command, &model, step, &decided, outcome, &project).await?;
         let (stage, status) = rules::after(step, outcome);

@@ -4,15 +4,15 @@
 
 use gevinst_proto::v1 as pb;
 use sea_orm::{FromQueryResult, entity::prelude::*};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use time::{Date, OffsetDateTime};
 
 use super::rules::{OwnershipState, Reason, Unit, escalated_to, leadership};
 use crate::{
     auth::Resource,
     benefits::entity::benefit,
-    db::postgres,
-    error::{Error, Result},
+    db::{json_column, postgres},
+    error::Result,
     ids::{BenefitId, OrganisationId, ProjectId},
     listing::{Field, FieldKind, List},
     organisations::entity::org_unit,
@@ -145,7 +145,11 @@ pub async fn nominated(
     let Some(row) = db.query_one_raw(postgres(sql, [organisation.uuid().into(), id.uuid().into()])).await? else {
         return Ok(None);
     };
-    Ok(Some(Nominated { project, benefit: benefit::Model::from_query_result(&row, "")?, open: read(&row, "open")? }))
+    Ok(Some(Nominated {
+        project,
+        benefit: benefit::Model::from_query_result(&row, "")?,
+        open: json_column(&row, "open")?,
+    }))
 }
 
 impl<'a> From<&'a Nominated> for Resource<'a> {
@@ -182,7 +186,7 @@ pub async fn affecting(
         return Ok(None);
     };
     let project = projects::entity::Model::from_query_result(&row, "")?;
-    Ok(Some(Affecting { project, units: read(&row, "units")?.unwrap_or_default() }))
+    Ok(Some(Affecting { project, units: json_column(&row, "units")?.unwrap_or_default() }))
 }
 
 impl<'a> From<&'a Affecting> for Resource<'a> {
@@ -253,11 +257,4 @@ fn said(reason: Reason, unit: &str) -> pb::BenefitOwnerReason {
         Reason::ManagesProject => ("Leder selv projektet.".to_owned(), "Manages the project.".to_owned()),
     };
     pb::BenefitOwnerReason { code: reason as i32, text: Some(pb::LocalizedText { da, en }) }
-}
-
-/// Rows that came as JSON in a column.
-fn read<M: DeserializeOwned>(row: &QueryResult, column: &str) -> Result<Option<M>> {
-    let text: Option<String> = row.try_get("", column)?;
-    let unreadable = |error: serde_json::Error| Error::Internal(format!("{column} cannot be read: {error}"));
-    text.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
 }
