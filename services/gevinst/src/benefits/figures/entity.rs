@@ -3,7 +3,7 @@
 
 use gevinst_appraisal::realisation::{self, Aggregation};
 use rust_decimal::Decimal;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 use serde::Deserialize;
 use time::Date;
 
@@ -185,13 +185,8 @@ impl<'a> From<&'a Figures> for Resource<'a> {
     }
 }
 
-/// One benefit's figures, in one question. `month` is the first day of the current month.
-pub async fn figures(
-    db: &impl ConnectionTrait,
-    organisation: OrganisationId,
-    id: BenefitId,
-    month: Date,
-) -> Result<Option<Figures>> {
+/// The question for one benefit's figures. `month` is the first day of the current month.
+pub fn question(organisation: OrganisationId, id: BenefitId, month: Date) -> Statement {
     let plan = |number: &str, starts_on: &str| {
         format!(
             "(SELECT json_build_object('number', r.number, 'baseline', r.baseline, 'target', r.target, 'targets', r.targets, \
@@ -214,8 +209,17 @@ pub async fn figures(
         plan("baseline_plan", "baseline_starts_on")
     );
     let sql = measured_from(&columns, "b.id = $3");
-    let values = [organisation.uuid().into(), month.into(), id.uuid().into()];
-    let Some(row) = db.query_one_raw(postgres(sql, values)).await? else { return Ok(None) };
+    postgres(sql, [organisation.uuid().into(), month.into(), id.uuid().into()])
+}
+
+/// One benefit's figures, in one question.
+pub async fn figures(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    id: BenefitId,
+    month: Date,
+) -> Result<Option<Figures>> {
+    let Some(row) = db.query_one_raw(question(organisation, id, month)).await? else { return Ok(None) };
     let without = || Error::Internal("a benefit without a plan".to_owned());
     Ok(Some(Figures {
         measured: Measured::read(&row)?,

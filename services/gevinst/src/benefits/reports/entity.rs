@@ -1,7 +1,7 @@
 //! Benefits with their plans and what was measured, for whoever puts them together: one question.
 
 use rust_decimal::Decimal;
-use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Statement};
 use time::Date;
 use uuid::Uuid;
 
@@ -75,14 +75,9 @@ struct Columns {
     targets: Years,
 }
 
-/// All that are wanted, and no more than so many, in the order of their ids; of the months up to one, given by its first day.
-pub async fn rows(
-    db: &impl ConnectionTrait,
-    organisation: OrganisationId,
-    month: Date,
-    wanted: Wanted,
-    most: u32,
-) -> Result<Vec<Row>> {
+/// The question for all that are wanted, and no more than so many, in the order of their ids; of the months up to one, given
+/// by its first day.
+pub fn question(organisation: OrganisationId, month: Date, wanted: Wanted, most: u32) -> Statement {
     let frozen = "b.baseline_plan IS NOT NULL AND NOT $3";
     let sql = format!(
         "SELECT b.project_id, p.number || ' ' || p.title AS project_label, b.owner, a.id AS area_id, a.name AS area_name, \
@@ -110,7 +105,18 @@ pub async fn rows(
         wanted.org_unit.into(),
         wanted.owner.into(),
     ];
-    db.query_all_raw(postgres(sql, values)).await?.iter().map(Row::read).collect()
+    postgres(sql, values)
+}
+
+/// What is found of them.
+pub async fn rows(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    month: Date,
+    wanted: Wanted,
+    most: u32,
+) -> Result<Vec<Row>> {
+    db.query_all_raw(question(organisation, month, wanted, most)).await?.iter().map(Row::read).collect()
 }
 
 impl Row {
