@@ -127,6 +127,9 @@ BEGIN
         HAVING count(*) > 0;
 END $$;
 
+-- S30: one of each kind, or a reason.
+ALTER TABLE projects ADD COLUMN single_kind_reason text NOT NULL DEFAULT '';
+
 -- What led where: the stage that a decision that goes on led to. Null of those that led nowhere.
 ALTER TABLE gate_reviews ADD COLUMN led_to text;
 

@@ -19,7 +19,7 @@ use crate::{
     cli,
     conditions::{Condition, events, meeting, reread, resume, seen, set, set_many},
     harness::{
-        CLUSTER, Person, World, config,
+        CLUSTER, Person, World, config, found_as_shipped,
         process::{Serving, until},
     },
     owners::{self, bare},
@@ -533,4 +533,59 @@ async fn benefits_orphaned_once_each_by_two_replicas_and_none_of_who_leads_still
     assert_eq!(world.audited("action = \"benefit.orphan\"").await.len(), 6);
     let found = "gevinst_benefits_orphaned_total";
     assert_eq!(metric(one.admin, found).await + metric(other.admin, found).await, 6);
+}
+
+/// I11 from the gate to two years after: G2 refuses without an owner who has accepted; the project is closed; the owner's role
+/// ends, and within a day the clock finds it; the benefit is handed over, accepted anew, and measured.
+#[tokio::test]
+async fn benefit_outlives_its_project_and_its_owner_i11() {
+    let base = Base::new().await;
+    let mut world = base.ticking().await;
+    world.organisation = found_as_shipped(&base.owner).await;
+    let led = |leader: &str, parent| pb::CreateOrgUnitRequest {
+        leader: Some(leader.to_owned()),
+        is_operational_area: true,
+        parent,
+        ..Default::default()
+    };
+    let above = owners::unit(&world, "Sundhed", led("director", None)).await;
+    let project =
+        owners::project_in(&world, &owners::unit(&world, "Hjemmepleje", led("leader", Some(above.id))).await).await;
+    let request =
+        pb::CreateBenefitRequest { owner: "leader".to_owned(), ..world.planned_request(&project, "2027-01-01") };
+    let benefit = world.office().call(request).await.unwrap().benefit.unwrap();
+    world.made_ready(&project, 0).await;
+    world.decided(&project, GateCode::G1, GateOutcome::Go).await;
+    let review = world.submitted(&project, GateCode::G2).await;
+    let failure = world.steering().call(world.decision(&review, GateOutcome::Go)).await.unwrap_err();
+    assert!(failure.is(Code::FailedPrecondition, "CRITERIA_NOT_MET"), "{failure:?}");
+    assert!(failure.metadata["criteria"].contains("I11_OWNERS_ACCEPTED"), "{failure:?}");
+    bare(&world, "leader").call(owners::acceptance(&world, &benefit)).await.unwrap();
+    world.made_ready(&project, 0).await;
+    world.steering().call(world.decision(&review, GateOutcome::Go)).await.unwrap();
+    for gate in [GateCode::G3, GateCode::G4, GateCode::G5] {
+        world.made_ready(&project, 0).await;
+        world.decided(&project, gate, GateOutcome::Go).await;
+    }
+    assert_eq!(world.reread(&project).await.stage(), pb::Stage::Closed);
+
+    world.clock.advance(time::Duration::days(365));
+    owners::replaced(&world, &project).await;
+    let is_orphaned = async || owners::reread(&world, &benefit).await.owner_state() == BenefitOwnerState::Orphaned;
+    until("the benefit is orphaned", is_orphaned).await;
+    let orphaned = owners::reread(&world, &benefit).await;
+    assert_eq!((orphaned.owner.as_str(), orphaned.escalated_to()), ("leader", "successor"));
+    world.office().call(owners::nomination(&world, &benefit, "successor")).await.unwrap();
+    let failure = bare(&world, "leader").call(owners::acceptance(&world, &benefit)).await.unwrap_err();
+    assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
+    let accepted = bare(&world, "successor").call(owners::acceptance(&world, &benefit)).await.unwrap().benefit.unwrap();
+    assert_eq!((accepted.owner.as_str(), accepted.owner_state()), ("successor", BenefitOwnerState::Accepted));
+
+    world.clock.advance(time::Duration::days(365));
+    let owner = bare(&world, "successor");
+    owner.call(world.measurement(&benefit, "40.5", &world.day(0))).await.unwrap();
+    let ask = pb::GetBenefitProgressRequest { organisation: world.id(), benefit: benefit.id.clone() };
+    assert_eq!(owner.call(ask).await.unwrap().progress.unwrap().value(), "0.5000");
+    let former = bare(&world, "leader").call(world.measurement(&benefit, "1", &world.day(0))).await.unwrap_err();
+    assert!(former.is(Code::NotFound, "NOT_FOUND"), "it is nothing to them any more: {former:?}");
 }

@@ -7,8 +7,8 @@ use gevinst::{
     dev::{DEMO_ORGANISATION, issuer::Issuer},
 };
 use gevinst_proto::v1::{
-    self as pb, ConditionState, ExpenditureType, GateCode, GateOutcome, GateReviewState, Grade, HoldReason,
-    ProjectStatus, SizeClass, SpendPurpose, Stage, Track,
+    self as pb, BenefitOwnerState, BenefitState, ConditionState, ExpenditureType, GateCode, GateOutcome,
+    GateReviewState, Grade, HoldReason, ProjectStatus, SizeClass, SpendPurpose, Stage, Track,
 };
 use tonic::Code;
 
@@ -132,6 +132,50 @@ async fn p06_closed_with_a_lesson(demo: &Demo) {
     let dossier = demo.dossier("P06").await;
     assert!(dossier.lessons[0].why.contains("virksomheder"), "{:?}", dossier.lessons);
     assert_eq!(dossier.funding.unwrap().left_ore, 0);
+}
+
+/// What the demo shows of benefits: realised in part after the project closed and handed over since, all of one kind and
+/// why, worse for a group that gets something too, and corrected.
+async fn benefits_are_owned_measured_and_handed_over(demo: &Demo) {
+    let dossier = demo.dossier("P06").await;
+    let [prints] = &dossier.benefits[..] else { panic!("{:?}", dossier.benefits) };
+    let prints = prints.benefit.as_ref().unwrap();
+    assert_eq!((prints.state(), prints.owner_state()), (BenefitState::Measuring, BenefitOwnerState::Accepted));
+    assert_eq!(prints.owner, "ny-leder-borgerservice");
+    let ask = pb::ListBenefitOwnershipsRequest {
+        organisation: organisation(),
+        benefit: prints.id.clone(),
+        ..Default::default()
+    };
+    let owners: Vec<String> =
+        demo.reader.call(ask).await.unwrap().ownerships.into_iter().map(|found| found.owner).collect();
+    assert_eq!(owners, ["ny-leder-borgerservice", "leder-borgerservice"]);
+    let ask = pb::GetBenefitProgressRequest { organisation: organisation(), benefit: prints.id.clone() };
+    let progress = demo.reader.call(ask).await.unwrap();
+    assert_eq!(progress.progress.unwrap().value(), "0.7414");
+    let years = progress.against_baseline.unwrap().years;
+    let shares: Vec<&str> = years.iter().map(pb::BenefitYear::share).collect();
+    assert_eq!(shares, ["0.8276", "0.8678", "0.7414"], "realised in part");
+
+    let dossier = demo.dossier("P02").await;
+    let [driving, _, clearing] = &dossier.benefits[..] else { panic!("{:?}", dossier.benefits) };
+    let benefit = |found: &pb::DossierBenefit| found.benefit.clone().unwrap();
+    assert!(benefit(clearing).disbenefit && benefit(clearing).groups == benefit(driving).groups);
+    assert!(dossier.groups_only_carrying.is_empty());
+    let ask = pb::ListMeasurementsRequest {
+        organisation: organisation(),
+        benefit: benefit(driving).id,
+        ..Default::default()
+    };
+    let corrected = demo.reader.call(ask).await.unwrap().measurements;
+    assert_eq!(corrected.iter().filter(|found| found.corrected_by.is_some()).count(), 1);
+
+    let learning = demo.dossier("P10").await;
+    assert!(learning.project.unwrap().single_kind_reason.contains("læring"));
+    let all = pb::GetBenefitRollupRequest { organisation: organisation(), ..Default::default() };
+    let total = demo.reader.call(all).await.unwrap().total.unwrap();
+    let (economic, qualitative) = (total.economic.unwrap(), total.qualitative.unwrap());
+    assert!(economic.value.unwrap().realised_ore > 0 && qualitative.measured > 0);
 }
 
 async fn p07_has_turned_and_waits(demo: &Demo) {
@@ -285,6 +329,7 @@ async fn demo_shows_each_outcome_as_its_story_says_and_fills_in_once() {
     p01_goes_on_upon_a_condition(&demo).await;
     p05_has_its_own_appropriation(&demo).await;
     p06_closed_with_a_lesson(&demo).await;
+    benefits_are_owned_measured_and_handed_over(&demo).await;
     p07_has_turned_and_waits(&demo).await;
     p08_stopped_fast_and_small(&demo).await;
     p08_can_be_told_and_read(&demo).await;

@@ -104,7 +104,7 @@ pub async fn unit(world: &World, name: &str, of: pb::CreateOrgUnitRequest) -> pb
     world.office().call(request).await.unwrap().org_unit.unwrap()
 }
 
-async fn project_in(world: &World, unit: &pb::OrgUnit) -> pb::Project {
+pub async fn project_in(world: &World, unit: &pb::OrgUnit) -> pb::Project {
     world.office().call(world.registration(unit, "Et projekt")).await.unwrap().project.unwrap()
 }
 

@@ -112,6 +112,67 @@ async fn shipped_model_passed_gate_by_gate_as_readiness_says() {
     assert_eq!((funding.authorised_ore, funding.authorised_for_experiments_ore), (80_000_000, 20_000_000));
 }
 
+/// How the criterion stands.
+fn stands(readiness: &pb::GetGateReadinessResponse, code: &str) -> (bool, bool) {
+    let found = readiness.criteria.iter().find(|found| found.code == code);
+    found.map_or((false, false), |found| (found.applies, found.met))
+}
+
+#[tokio::test]
+async fn benefits_asked_at_g2_profiled_accepted_of_both_kinds_or_with_a_reason_i11_i12() {
+    let world = World::shipped().await;
+    let project = world.project().await;
+    world.made_ready(&project, 0).await;
+    world.decided(&project, GateCode::G1, GateOutcome::Go).await;
+    let [benefit] = &world.benefits(&project).await[..] else { panic!("one was asked for") };
+    let codes = ["S29_BENEFITS_PROFILED", "I11_OWNERS_ACCEPTED", "S30_KINDS_ANSWERED"];
+    let musts = async || {
+        let readiness = world.readiness(&project, 0).await;
+        codes.map(|code| stands(&readiness, code))
+    };
+    let review = world.submitted(&project, GateCode::G2).await;
+    let failure = world.steering().call(world.decision(&review, GateOutcome::Go)).await.unwrap_err();
+    assert!(failure.is(Code::FailedPrecondition, "CRITERIA_NOT_MET"), "{failure:?}");
+    assert!(codes.iter().all(|code| failure.metadata["criteria"].contains(code)), "{failure:?}");
+    assert_eq!(musts().await, [(true, false), (true, false), (true, false)]);
+    world.plan(benefit).await;
+    assert_eq!(musts().await, [(true, true), (true, false), (true, false)]);
+    world.accept(benefit).await;
+    assert_eq!(musts().await, [(true, true), (true, true), (true, false)]);
+    // S30: a disbenefit that costs money is no economic benefit.
+    let carried = pb::CreateBenefitRequest { disbenefit: true, ..world.economic_request(&project, "2027-01-01") };
+    let carried = world.office().call(carried).await.unwrap().benefit.unwrap();
+    world.accept(&carried).await;
+    assert_eq!(musts().await, [(true, true), (true, true), (true, false)]);
+    let economic = world.office().call(world.economic_request(&project, "2027-01-01")).await.unwrap().benefit.unwrap();
+    assert_eq!(musts().await, [(true, true), (true, false), (true, true)], "the new one's owner has not accepted");
+    world.accept(&economic).await;
+    let ready = world.made_ready(&project, 0).await;
+    assert!(ready.go_possible, "{:?}", ready.summary);
+    world.steering().call(world.decision(&review, GateOutcome::Go)).await.unwrap();
+}
+
+#[tokio::test]
+async fn group_that_only_carries_told_at_the_gate_s07() {
+    let world = World::shipped().await;
+    let project = world.project().await;
+    world.made_ready(&project, 0).await;
+    world.decided(&project, GateCode::G1, GateOutcome::Go).await;
+    let named = |disbenefit| pb::CreateBenefitRequest {
+        groups: vec![pb::BeneficiaryGroup {
+            kind: pb::BeneficiaryKind::Employees.into(),
+            name: "Natholdet".to_owned(),
+        }],
+        disbenefit,
+        ..world.planned_request(&project, "2027-01-01")
+    };
+    assert_eq!(stands(&world.readiness(&project, 0).await, "S07_VALUE_TO_ALL"), (true, true));
+    world.office().call(named(true)).await.unwrap();
+    assert_eq!(stands(&world.readiness(&project, 0).await, "S07_VALUE_TO_ALL"), (true, false));
+    world.office().call(named(false)).await.unwrap();
+    assert_eq!(stands(&world.readiness(&project, 0).await, "S07_VALUE_TO_ALL"), (true, true));
+}
+
 #[tokio::test]
 async fn size_xs_takes_the_light_path_and_answers_for_both_gates() {
     let world = World::shipped().await;

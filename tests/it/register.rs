@@ -255,14 +255,27 @@ async fn plan_added_never_changed_and_the_frozen_one_stays_i14() {
     let second = replanned(&world, planning(&world, &first, "38", "2027-07-01")).await;
     assert_eq!((second.target.as_str(), second.baseline.as_str()), ("38", "46"));
     assert_eq!((second.starts_on(), second.baseline_plan), ("2027-07-01", Some(0)));
+    let shown = pb::BaselineEvidence {
+        source: "Optælling".to_owned(),
+        measured_on: "2026-01-31".to_owned(),
+        url: String::new(),
+    };
+    let shown =
+        pb::PlanBenefitRequest { baseline_evidence: Some(shown), ..planning(&world, &second, "38", "2027-07-01") };
+    let third = replanned(&world, shown).await;
+    let counted_again =
+        pb::PlanBenefitRequest { baseline: "47".to_owned(), ..planning(&world, &third, "38", "2027-07-01") };
+    let fourth = replanned(&world, counted_again).await;
+    let evidence = |benefit: &pb::Benefit| benefit.plan.as_ref().unwrap().baseline_evidence.is_some();
+    assert_eq!((evidence(&third), evidence(&fourth)), (true, false), "what showed 46 does not show 47");
     let stale = world.manager().call(planning(&world, &first, "39", "2027-07-01")).await.unwrap_err();
     assert!(stale.is(Code::Aborted, "ETAG_STALE"), "{stale:?}");
-    let other_way = world.manager().call(planning(&world, &second, "50", "2027-07-01")).await.unwrap_err();
+    let other_way = world.manager().call(planning(&world, &fourth, "50", "2027-07-01")).await.unwrap_err();
     assert_eq!(names(&other_way), ["measure.direction"], "what is better stays better");
     let request =
         pb::ListBenefitPlansRequest { organisation: world.id(), benefit: first.id.clone(), ..Default::default() };
     let plans = world.office().call(request).await.unwrap().plans;
-    assert_eq!(plans, [second.plan.unwrap(), first.plan.unwrap()]);
+    assert_eq!(plans, [fourth, third, second, first].map(|benefit| benefit.plan.unwrap()));
     let db = crate::harness::owner().await;
     let scope = format!("SELECT set_config('app.organisation', '{}', true)", world.organisation);
     for sql in ["UPDATE benefit_plans SET target = 0", "DELETE FROM benefit_plans"] {

@@ -100,6 +100,23 @@ async fn figures_against_what_a_gate_froze_whatever_was_planned_since_i14() {
 }
 
 #[tokio::test]
+async fn figures_of_what_is_summed_up_compare_a_quarter_with_a_quarter() {
+    let world = World::new().await;
+    let request = world.economic_request(&world.project().await, &month(&world, -5));
+    let mut measure = request.measure.clone().unwrap();
+    measure.aggregation = pb::MeasureAggregation::Sum.into();
+    let benefit = created(&world, pb::CreateBenefitRequest { measure: Some(measure), ..request }).await;
+    // Of 1,000 a year, 250 a quarter; 225 and 225 are half way to 200.
+    measured(&world, &benefit, &[("225", -5), ("225", -2)]).await;
+    let found = figures(&world, &benefit).await;
+    let first = &found.against_plan.unwrap().years[0];
+    assert_eq!((first.actual(), first.months_covered, first.share()), ("450", 6, "0.5000"));
+    let progress = found.progress.unwrap();
+    // To 600 in the end: 900 a year is a quarter of the way.
+    assert_eq!((progress.actual_a_year(), progress.value()), ("900", "0.2500"));
+}
+
+#[tokio::test]
 async fn rollup_by_area_portfolio_owner_and_calendar_year_with_a_light() {
     let world = World::new().await;
     let project = world.project().await;

@@ -4,7 +4,8 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 /// The formula, in words, as answers carry it.
 pub const FORMULA: &str = "(actual - baseline) / (target - baseline), rounded half away from zero to 4 places; \
-    of a qualitative benefit no less than 0 and no more than 1.2";
+    of a qualitative benefit no less than 0 and no more than 1.2; where a year's measurements are summed up, actual is a \
+    year of the newest";
 
 /// Decimal places of a progress.
 const PLACES: u32 = 4;

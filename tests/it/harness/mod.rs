@@ -551,6 +551,31 @@ impl World {
             }
             match missing.code.as_str() {
                 "S29_BENEFIT" => drop(self.benefit(project, "46", "35").await),
+                "S29_BENEFITS_PROFILED" => {
+                    for benefit in self.benefits(project).await {
+                        self.plan(&benefit).await;
+                    }
+                }
+                "S30_KINDS_ANSWERED" => {
+                    let changes = pb::ProjectChanges {
+                        single_kind_reason: Some("Der spares intet.".to_owned()),
+                        ..Default::default()
+                    };
+                    let request = pb::UpdateProjectRequest {
+                        organisation: organisation.clone(),
+                        project: id.clone(),
+                        changes: Some(changes),
+                        update_mask: None,
+                        etag: self.reread(project).await.etag,
+                        validate_only: false,
+                    };
+                    self.office().call(request).await.unwrap();
+                }
+                "I11_OWNERS_ACCEPTED" => {
+                    for benefit in self.benefits(project).await {
+                        self.accept(&benefit).await;
+                    }
+                }
                 "S10_BASELINE" => drop(self.office().call(self.baseline(project, 100_000_000)).await.unwrap()),
                 "S09_INCREMENTS" => drop(self.office().call(self.increment(project, 1_000_000)).await.unwrap()),
                 "S09_STEP_DONE" => {
@@ -567,10 +592,7 @@ impl World {
                     self.office().call(request).await.unwrap();
                 }
                 "S29_MEASURED" => {
-                    let filter = format!("project = \"{id}\"");
-                    let request =
-                        pb::ListBenefitsRequest { organisation: organisation.clone(), filter, ..Default::default() };
-                    for benefit in self.office().call(request).await.unwrap().benefits {
+                    for benefit in self.benefits(project).await {
                         self.office().call(self.measurement(&benefit, "40", "2026-01-31")).await.unwrap();
                     }
                 }
@@ -580,6 +602,58 @@ impl World {
             }
         }
         self.readiness(project, amount_ore).await
+    }
+
+    /// A project's benefits.
+    pub async fn benefits(&self, project: &pb::Project) -> Vec<pb::Benefit> {
+        let filter = format!("project = \"{}\"", project.id);
+        let request = pb::ListBenefitsRequest { organisation: self.id(), filter, ..Default::default() };
+        self.office().call(request).await.unwrap().benefits
+    }
+
+    /// Plans a benefit: in its first year it is to reach its target.
+    pub async fn plan(&self, benefit: &pb::Benefit) {
+        let target = pb::BenefitTarget {
+            target: benefit.target.clone(),
+            value_ore: benefit.planned_annual_value.as_ref().map(|value| value.ore),
+        };
+        let request = pb::PlanBenefitRequest {
+            organisation: self.id(),
+            benefit: benefit.id.clone(),
+            targets: vec![target],
+            price_level_year: benefit.planned_annual_value.as_ref().map(|value| value.price_level_year),
+            start: Some(starting("2027-01-01")),
+            reason: "Plan.".to_owned(),
+            etag: benefit.etag.clone(),
+            ..Default::default()
+        };
+        self.office().call(request).await.unwrap();
+    }
+
+    /// Lets who is named as a benefit's owner accept it, by an exception.
+    pub async fn accept(&self, benefit: &pb::Benefit) {
+        let (organisation, id) = (self.id(), benefit.id.clone());
+        let request = pb::NominateBenefitOwnerRequest {
+            organisation: organisation.clone(),
+            benefit: id.clone(),
+            nominee: benefit.owner.clone(),
+            reason: "Driften er deres.".to_owned(),
+            exception_reason: "Kender området bedst.".to_owned(),
+            validate_only: false,
+        };
+        let nominated = self.office().call(request).await.unwrap().ownership.unwrap();
+        if nominated.state() == pb::BenefitOwnershipState::AwaitingApproval {
+            let request = pb::ApproveBenefitOwnerExceptionRequest {
+                organisation: organisation.clone(),
+                benefit: id.clone(),
+                ownership: nominated.id,
+                reason: "Enig.".to_owned(),
+                ..Default::default()
+            };
+            self.steering().call(request).await.unwrap();
+        }
+        let request = pb::AcceptBenefitOwnershipRequest { organisation, benefit: id, validate_only: false };
+        self.person(&benefit.owner, &[]).call(request).await.unwrap();
     }
 
     /// A baseline to set.

@@ -173,6 +173,17 @@ pub mod benefit {
             self.must_hold("target", self.target)
         }
 
+        /// How many measurements a year's figure is the sum of: one, but where measurements are summed up.
+        pub fn measurements_a_year(&self) -> i32 {
+            match (self.measure_aggregation.as_deref(), self.measure_frequency.as_deref()) {
+                (Some("SUM"), Some("YEARLY")) => 1,
+                (Some("SUM"), Some("HALF_YEARLY")) => 2,
+                (Some("SUM"), Some("QUARTERLY")) => 4,
+                (Some("SUM"), _) => 12,
+                _ => 1,
+            }
+        }
+
         /// Whether a gate has frozen it (I14).
         pub fn is_frozen(&self) -> bool {
             self.baseline_plan.is_some()

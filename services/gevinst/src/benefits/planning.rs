@@ -45,7 +45,8 @@ pub async fn plan(ctx: Ctx, request: pb::PlanBenefitRequest) -> Result<pb::PlanB
         if !request.baseline.is_empty() {
             after.baseline = decimal("baseline", &request.baseline)?;
         }
-        if evidence.is_some() {
+        // What showed another baseline does not show this one.
+        if evidence.is_some() || after.baseline != before.baseline {
             after.baseline_evidence = evidence;
         }
         (after.target, after.planned_annual_ore) = (last.target, last.value_ore);

@@ -6,6 +6,7 @@
 pub mod data;
 mod ready;
 mod way;
+mod worth;
 
 use std::{
     collections::BTreeMap,
@@ -53,9 +54,11 @@ pub async fn fill(address: SocketAddr, issuer: &Issuer) -> Result<(), String> {
     let mut ways = Vec::new();
     for demo in &data.projects {
         let story = stories.projects.get(&demo.id).ok_or_else(|| failed(demo, "has no story".to_owned()))?;
-        let unit = units.get(demo.unit()).cloned().unwrap_or_default();
+        let unit = units.get(demo.unit()).map(|unit: &pb::OrgUnit| unit.id.clone()).unwrap_or_default();
         let way = Way::begin(&people, demo, story, &stories, &assessors, unit).await;
-        ways.push(way.map_err(|problem| failed(demo, problem))?);
+        let mut way = way.map_err(|problem| failed(demo, problem))?;
+        way.promise().await.map_err(|problem| failed(demo, problem))?;
+        ways.push(way);
     }
     // Then beside each other: it is the first thing that a newcomer waits for.
     let lane = async |lane: usize| {
@@ -65,6 +68,11 @@ pub async fn fill(address: SocketAddr, issuer: &Issuer) -> Result<(), String> {
         Ok::<_, String>(())
     };
     tokio::try_join!(lane(0), lane(1), lane(2), lane(3))?;
+    for way in &ways {
+        if let Some(unit) = units.get(way.demo.unit()) {
+            way.succeed(unit).await.map_err(|problem| failed(way.demo, problem))?;
+        }
+    }
     Ok(())
 }
 
@@ -188,7 +196,7 @@ impl<'i> People<'i> {
         Ok(model.definition.unwrap_or_default().criteria.into_iter().filter_map(first).collect())
     }
 
-    async fn unit(&self, name: &str) -> Result<String, String> {
+    async fn unit(&self, name: &str) -> Result<pb::OrgUnit, String> {
         let request = pb::CreateOrgUnitRequest {
             organisation: DEMO_ORGANISATION.to_string(),
             name: name.to_owned(),
@@ -197,8 +205,11 @@ impl<'i> People<'i> {
             ..Default::default()
         };
         let call = self.role(Role::PortfolioOffice)?.call(&format!("demo-unit-{}", slug(name)), request)?;
-        let mut units = OrganisationServiceClient::new(self.channel.clone());
-        Ok(answered(units.create_org_unit(call).await)?.org_unit.unwrap_or_default().id)
+        Ok(answered(self.organisations().create_org_unit(call).await)?.org_unit.unwrap_or_default())
+    }
+
+    fn organisations(&self) -> OrganisationServiceClient<Channel> {
+        OrganisationServiceClient::new(self.channel.clone())
     }
 }
 

@@ -37,7 +37,10 @@ use uuid::Uuid;
 pub use self::{history::history, paper::paper, sections::Sections};
 use crate::{
     auth::{Action, Resource},
-    benefits::entity::{benefit, measurement},
+    benefits::{
+        entity::{benefit, measurement},
+        profile::Groups,
+    },
     conditions,
     ctx::Ctx,
     db::json_column,
@@ -223,6 +226,7 @@ pub async fn load(
         lessons: shown(each(&row, "lessons")?, |lesson: lessons::entity::Model| Ok(lesson.into()))?,
         assessments: shown(each(&row, "assessments")?, assessment::Model::into_proto)?,
         events: shown(each(&row, "events")?, event::Model::into_proto)?,
+        groups_only_carrying: Groups(each(&row, "groups_only_carrying")?).into_proto()?,
     };
     let open = open.into_iter().next();
     Ok(Some(Known { project, open, decided, dossier }))

@@ -24,7 +24,7 @@ struct Section {
 }
 
 /// All of them. Each costs PostgreSQL time even where it finds nothing: what no rule names is left out.
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section { name: "", columns: &[("project", "row_to_json(p)::text")] },
     Section {
         name: "org_unit",
@@ -35,6 +35,13 @@ const SECTIONS: [Section; 12] = [
         name: "benefits",
         columns: &[("benefits", "(SELECT json_agg(b ORDER BY b.created_at, b.id)::text FROM benefits b
             WHERE b.organisation_id = p.organisation_id AND b.project_id = p.id)")],
+    },
+    Section {
+        name: "groups_only_carrying",
+        columns: &[("groups_only_carrying", "(SELECT json_agg(c.named ORDER BY c.named)::text
+            FROM (SELECT g.named FROM benefits b CROSS JOIN LATERAL jsonb_array_elements(b.beneficiaries) AS g (named)
+                WHERE b.organisation_id = p.organisation_id AND b.project_id = p.id
+                GROUP BY g.named HAVING bool_and(b.disbenefit)) c)")],
     },
     Section {
         name: "latest_measurement",

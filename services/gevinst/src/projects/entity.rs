@@ -47,6 +47,7 @@ pub struct Model {
     pub size_class: String,
     pub track_reason: String,
     pub gate_model_id: Uuid,
+    pub single_kind_reason: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -191,6 +192,7 @@ impl Model {
             size_class: known::<SizeClass>(&self.size_class)? as i32,
             track_reason: self.track_reason,
             gate_model: self.gate_model_id.to_string(),
+            single_kind_reason: self.single_kind_reason,
         })
     }
 }

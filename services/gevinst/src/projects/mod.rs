@@ -106,6 +106,7 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
             ("track", new.track.is_some()),
             ("size_class", new.size_class.is_some()),
             ("track_reason", new.track_reason.is_some()),
+            ("single_kind_reason", new.single_kind_reason.is_some()),
         ],
     )?;
     let unit = new.org_unit.as_deref().map(OrgUnitId::parse).transpose()?;
@@ -134,6 +135,9 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
                 "size_class" => {
                     let size = SizeClass::numbered(required(field, new.size_class)?)?;
                     project.size_class = Set(<&str>::from(size).to_owned());
+                }
+                "single_kind_reason" => {
+                    project.single_kind_reason = Set(new.single_kind_reason.clone().unwrap_or_default());
                 }
                 "track_reason" => project.track_reason = Set(new.track_reason.clone().unwrap_or_default()),
                 _ => {
@@ -313,6 +317,7 @@ pub fn changed(before: &Model, after: &Model) -> Changes {
         .change("track", before.track.as_str(), after.track.as_str())
         .change("size_class", before.size_class.as_str(), after.size_class.as_str())
         .change("track_reason", before.track_reason.as_str(), after.track_reason.as_str())
+        .change("single_kind_reason", before.single_kind_reason.as_str(), after.single_kind_reason.as_str())
         .change("gate_model", before.gate_model_id.to_string(), after.gate_model_id.to_string())
         .change("archived", before.archived, after.archived)
 }

@@ -40,10 +40,12 @@ pub async fn progress(ctx: Ctx, request: pb::GetBenefitProgressRequest) -> Resul
     })
 }
 
-/// How far the newest measurement is from a baseline towards a target.
+/// How far the newest measurement is from a baseline towards a target; where a year's measurements are summed up, it stands
+/// for a year of such.
 fn way(measured: &Measured, baseline: Decimal, target: Decimal) -> Result<pb::Progress> {
     let qualitative = measured.benefit.kind()? == BenefitKind::Qualitative;
-    let actual = measured.latest.as_ref().map(|measurement| measurement.value);
+    let a_year = Decimal::from(measured.benefit.measurements_a_year());
+    let actual = measured.latest.as_ref().map(|measurement| measurement.value * a_year);
     let appraised = appraise(baseline, target, actual, qualitative);
     let (value, unbounded_value, absence) = match appraised.value {
         Ok(progress) => (Some(progress.value), Some(progress.unbounded), pb::ProgressAbsence::Unspecified),
@@ -57,6 +59,7 @@ fn way(measured: &Measured, baseline: Decimal, target: Decimal) -> Result<pb::Pr
         baseline: decimal_text(baseline),
         target: decimal_text(target),
         actual: measured.latest.clone().map(Into::into),
+        actual_a_year: actual.filter(|_| a_year != Decimal::ONE).map(decimal_text),
         distance_covered: appraised.covered.map(decimal_text),
         distance_planned: decimal_text(appraised.planned),
         formula: FORMULA.to_owned(),

@@ -149,6 +149,34 @@ pub(super) struct Story {
     #[serde(default)]
     pub conditions: Vec<Upon>,
     pub lesson: Option<Learnt>,
+    /// Why its benefits are all of one kind.
+    pub single_kind_reason: Option<String>,
+    /// More of each benefit, in the order of the register.
+    #[serde(default)]
+    pub worth: Vec<Worth>,
+    /// What gets worse, and for whom.
+    pub disbenefit: Option<(DemoBenefit, Worth)>,
+    /// Who leads the unit after its leader has left.
+    pub successor: Option<String>,
+}
+
+/// More of a benefit.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Worth {
+    /// Kind and name.
+    pub groups: Vec<(String, String)>,
+    pub cashability: String,
+    pub method: Option<String>,
+    pub source: Option<String>,
+    /// The day it begins; else when the project goes live.
+    pub from: Option<String>,
+    /// Each year's target and its value in thousand kroner; of what is no money, 0.
+    pub years: Vec<(String, i64)>,
+    /// Value and what it means.
+    pub scale: Vec<(String, String)>,
+    /// Day and value; a second of one day corrects the first.
+    pub measured: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]

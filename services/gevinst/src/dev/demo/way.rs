@@ -1,5 +1,4 @@
-//! A project's way: registered, with its benefits, through its gates one after the other, with what is spent, measured
-//! and learnt on it.
+//! A project's way: registered, through its gates one after the other, with what is spent, measured and learnt on it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use time::{Date, Duration, OffsetDateTime};
 
 use super::{
     Caller, DEMO_ORGANISATION, People, answered,
-    data::{DemoBenefit, DemoProject, Stories, Story},
+    data::{DemoProject, Stories, Story},
     leader, unless_refused,
 };
 use crate::{auth::Role, wire};
@@ -28,6 +27,8 @@ pub struct Way<'a> {
     pub assessors: &'a BTreeMap<String, Role>,
     /// The project's id.
     pub project: String,
+    /// Its benefits' ids, in the order of the file.
+    pub benefits: Vec<String>,
     /// The day it was registered: what days are counted from. It stays when filling in goes on another day.
     pub day: Date,
 }
@@ -76,16 +77,30 @@ impl<'a> Way<'a> {
         let registered = project.create_time.map_or(0, |time| time.seconds);
         let registered = OffsetDateTime::from_unix_timestamp(registered).map_err(|error| error.to_string())?;
         let day = wire::today(registered);
-        Ok(Self { people, demo, story, stories, assessors, project: project.id, day })
+        let way =
+            Self { people, demo, story, stories, assessors, project: project.id.clone(), benefits: Vec::new(), day };
+        way.say_why_of_one_kind(project.etag).await?;
+        Ok(way)
     }
 
-    /// The case's benefits, then the gates, and before the last of them what was measured: as it would have happened.
+    /// Why all benefits are of one kind, where they are (S30).
+    async fn say_why_of_one_kind(&self, etag: String) -> Result<(), String> {
+        let Some(reason) = &self.story.single_kind_reason else { return Ok(()) };
+        let changes = pb::ProjectChanges { single_kind_reason: Some(reason.clone()), ..Default::default() };
+        let request = pb::UpdateProjectRequest {
+            organisation: DEMO_ORGANISATION.to_string(),
+            project: self.project.clone(),
+            changes: Some(changes),
+            update_mask: None,
+            etag,
+            validate_only: false,
+        };
+        let call = self.manager()?.call(&format!("demo-{}-one-kind", self.demo.id), request)?;
+        answered(self.people.projects().update_project(call).await).map(drop)
+    }
+
+    /// The gates, and before the last of them what was measured: as it would have happened.
     pub async fn go(&self) -> Result<(), String> {
-        let mut measured = Vec::new();
-        for (number, benefit) in self.demo.register.iter().enumerate() {
-            let id = self.benefit(number, benefit).await?;
-            measured.extend(benefit.actual.as_ref().map(|actual| (number, id, actual)));
-        }
         let mut attempts: BTreeMap<&str, i32> = BTreeMap::new();
         for (number, name) in self.demo.gates.iter().enumerate() {
             let (code, outcome) = name.split_once(':').unwrap_or((name, ""));
@@ -94,9 +109,7 @@ impl<'a> Way<'a> {
                 attempts.insert(code, attempt + 1);
             }
             if number + 1 == self.demo.gates.len() {
-                for (number, benefit, actual) in std::mem::take(&mut measured) {
-                    self.measurement(number, benefit, actual).await?;
-                }
+                self.measure().await?;
             }
             self.gate(&Passage { number, code, outcome, name, attempt }).await?;
         }
@@ -249,49 +262,10 @@ impl<'a> Way<'a> {
         let name = match role {
             Role::ProjectManager => self.demo.subject("projektleder"),
             Role::ProjectOwner => self.demo.subject("projektejer"),
-            Role::BenefitOwner => self.demo.subject("gevinstejer"),
             Role::AreaLeader => leader(self.demo.unit()),
             _ => role.name().to_owned(),
         };
         self.people.person(&name, role)
-    }
-
-    async fn benefit(&self, number: usize, benefit: &DemoBenefit) -> Result<String, String> {
-        let kind = pb::BenefitKind::from_str_name(&format!("BENEFIT_KIND_{}", benefit.kind)).unwrap_or_default();
-        let full_year = self.demo.flows_tkr.benefit.last().copied().unwrap_or_default() * TKR;
-        let request = pb::CreateBenefitRequest {
-            organisation: DEMO_ORGANISATION.to_string(),
-            project: self.project.clone(),
-            title: benefit.title.clone(),
-            kind: kind.into(),
-            measure: Some(pb::Measure {
-                name: benefit.measure.clone(),
-                unit: benefit.unit.clone(),
-                ..Default::default()
-            }),
-            baseline: benefit.baseline.clone(),
-            target: benefit.target.clone(),
-            owner: self.demo.subject("gevinstejer"),
-            planned_annual_value: (kind == pb::BenefitKind::Economic)
-                .then_some(pb::Money { ore: full_year, price_level_year: 2026 }),
-            ..Default::default()
-        };
-        let call = self.manager()?.call(&format!("demo-{}-benefit-{number}", self.demo.id), request)?;
-        Ok(answered(self.people.benefits().create_benefit(call).await)?.benefit.unwrap_or_default().id)
-    }
-
-    async fn measurement(&self, number: usize, benefit: String, actual: &str) -> Result<(), String> {
-        let request = pb::RecordMeasurementRequest {
-            organisation: DEMO_ORGANISATION.to_string(),
-            benefit,
-            value: actual.to_owned(),
-            measured_on: "2026-06-30".to_owned(),
-            source: "Opgørelse fra driften".to_owned(),
-            ..Default::default()
-        };
-        let key = format!("demo-{}-measure-{number}", self.demo.id);
-        let call = self.who(Role::BenefitOwner)?.call(&key, request)?;
-        answered(self.people.benefits().record_measurement(call).await).map(drop)
     }
 
     async fn spend(&self, what: &str, purpose: pb::SpendPurpose, tkr: i64) -> Result<(), String> {
