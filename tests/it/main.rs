@@ -13,6 +13,7 @@ mod attacks;
 mod audit;
 mod auth;
 mod benefits;
+mod bulk;
 mod chaos;
 mod cli;
 mod clients;

@@ -370,11 +370,13 @@ impl Ctx {
         if self.validate_only {
             return Ok((object, done.response));
         }
-        let object = done.object.unwrap_or(object);
+        let mut entries = done.each.iter().map(|each| self.entry_of(action, object, each));
+        // Nothing was done, and nothing refused that stands in the log.
+        let Some(entry) = entries.next() else { return Ok((object, done.response)) };
+        let (object, rest) = (entry.object, entries.collect::<Vec<_>>());
         let answer = key.map(|key| (key, done.response.encode_to_vec()));
-        let mut entry = self.entry(action, object, done.changes);
-        entry.policy = done.allowed.policy();
         Span::current().record("audit.policy", entry.policy);
+        audit::record_more(&done.tx, &rest).await?;
         // Waiting for others' locks takes time: what was revoked meanwhile counts. Own changes change the version too.
         if !audit::record_as_of(&done.tx, &entry, answer.clone(), authority.version).await? {
             if !self.app.db.still_holds(&done.tx, &self.asker()?, &authority).await? {
@@ -431,6 +433,33 @@ impl Ctx {
         Ok(())
     }
 
+    /// What one of the things that a command did comes to in the log.
+    fn entry_of<'a>(&'a self, action: Action, object: Object, each: &'a Each) -> Entry<'a> {
+        let mut entry = self.entry(action, each.object.unwrap_or(object), each.changes.clone());
+        match &each.outcome {
+            Ok(allowed) => entry.policy = allowed.policy(),
+            Err(refusal) => {
+                entry.refused = Some(refusal.reason_name());
+                entry.policy = refusal.policy().unwrap_or_default();
+            }
+        }
+        entry
+    }
+
+    /// Holds one of many messages of a call to the rules in its proto.
+    pub fn check(&self, message: &impl ReflectMessage) -> Result<()> {
+        self.app.check(&message.transcode_to_dynamic())
+    }
+
+    /// The same call with more than its first message: what it asks for is all of it, to whoever repeats it.
+    pub fn with_more(mut self, more: &[u8]) -> Self {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&self.request_sha256);
+        hash.update(more);
+        self.request_sha256 = hash.finish().as_ref().to_vec();
+        self
+    }
+
     fn entry(&self, action: Action, object: Object, changes: Changes) -> Entry<'_> {
         Entry {
             id: self.new_id(),
@@ -460,7 +489,7 @@ fn idempotency_key(key: &[u8]) -> Result<String> {
 }
 
 /// For each field that a command changed, its value before and after.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Changes(BTreeMap<&'static str, serde_json::Value>);
 
 impl Changes {
@@ -529,6 +558,14 @@ impl Command {
         self.decide(self.action, &resource.into(), None)
     }
 
+    /// The same of one of many that the command is about.
+    pub fn authorize_one<'r>(&self, object: Object, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
+        match self.decide(self.action, &resource.into(), None) {
+            Err(Error::NotFound { .. }) => Err(object.not_found()),
+            decided => decided,
+        }
+    }
+
     /// Whether the caller might also have done something else to something else, which this command comes down to.
     pub fn authorize_also<'r>(&self, action: Action, resource: impl Into<Resource<'r>>) -> Result<Allowed> {
         self.decide(action, &resource.into(), None)
@@ -563,12 +600,18 @@ impl Command {
 
     /// Ends the command well. Cannot be called without the right to have run it.
     pub fn done<T>(self, allowed: Allowed, changes: Changes, response: T) -> Done<T> {
-        Done { tx: self.tx, allowed, object: None, changes, response }
+        Done { tx: self.tx, each: vec![Each { object: None, outcome: Ok(allowed), changes }], response }
     }
 
     /// Ends a command that created its object.
     pub fn created<T, K: Kind>(self, allowed: Allowed, id: Id<K>, changes: Changes, response: T) -> Done<T> {
-        Done { object: Some(Object::of(id)), ..self.done(allowed, changes, response) }
+        let object = Some(Object::of(id));
+        Done { tx: self.tx, each: vec![Each { object, outcome: Ok(allowed), changes }], response }
+    }
+
+    /// Ends a command that was about many things, each done by the right to do it, or refused.
+    pub fn done_each<T>(self, each: Vec<Each>, response: T) -> Done<T> {
+        Done { tx: self.tx, each, response }
     }
 }
 
@@ -694,11 +737,28 @@ impl ConnectionTrait for Reading<'_> {
     }
 }
 
-/// A command that has done its work and waits to be recorded and committed.
+/// How a command ended well.
 pub struct Done<T> {
     tx: Tx,
-    allowed: Allowed,
-    object: Option<Object>,
-    changes: Changes,
+    each: Vec<Each>,
     response: T,
+}
+
+/// One of the things that a command did, or refused: each has its entry in the log.
+pub struct Each {
+    object: Option<Object>,
+    outcome: Result<Allowed>,
+    changes: Changes,
+}
+
+impl Each {
+    /// Done, by the right to do it, to what it created.
+    pub fn created<K: Kind>(allowed: Allowed, id: Id<K>, changes: Changes) -> Self {
+        Self { object: Some(Object::of(id)), outcome: Ok(allowed), changes }
+    }
+
+    /// Refused.
+    pub fn refused<K: Kind>(id: Id<K>, refusal: Error) -> Self {
+        Self { object: Some(Object::of(id)), outcome: Err(refusal), changes: Changes::default() }
+    }
 }

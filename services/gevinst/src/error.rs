@@ -9,7 +9,7 @@ mod messages;
 use std::{fmt, sync::Arc, time::Duration};
 
 use gevinst_gateway::code_name;
-use gevinst_proto::v1::ErrorReason;
+use gevinst_proto::v1::{self as pb, ErrorReason};
 use http::HeaderMap;
 use sea_orm::{DbErr, RuntimeErr};
 use tonic::{Code, Status};
@@ -453,6 +453,20 @@ impl Error {
     }
 
     /// The named values of `ErrorInfo`.
+    /// What one of many is told that was refused for itself: what a call of its own would have been.
+    pub fn of_one(&self) -> pb::MeasurementFailure {
+        let field = |wrong: FieldViolation| pb::FieldFailure { field: wrong.field, description: wrong.description };
+        pb::MeasurementFailure {
+            reason: self.reason_name().to_owned(),
+            message: Some(pb::LocalizedText {
+                da: self.message(Language::Danish),
+                en: self.message(Language::English),
+            }),
+            fields: self.fields().into_iter().map(field).collect(),
+            metadata: self.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        }
+    }
+
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::RoleMissing { action, needs, .. } => vec![("action", (*action).to_owned()), ("needs", needs.clone())],

@@ -67,13 +67,35 @@ pub struct Service {
 
 impl Service {
     /// Lets a call in: who it is comes from the layers, what it asks has kept its rules.
-    pub fn enter<M: Message + ReflectMessage>(&self, mut request: tonic::Request<M>) -> Result<(Ctx, M)> {
+    pub fn enter<M: Message + ReflectMessage>(&self, request: tonic::Request<M>) -> Result<(Ctx, M)> {
+        let (entered, message) = self.enter_stream(request)?;
+        Ok((entered.with(&message)?, message))
+    }
+}
+
+/// A caller at the door with a stream, whose first message is yet to come.
+pub struct Entered {
+    app: Arc<App>,
+    call: Arc<Call>,
+    caller: Arc<Caller>,
+    place: Option<Place>,
+}
+
+impl Entered {
+    /// Lets them in by what the first message says.
+    pub fn with<M: Message + ReflectMessage>(self, first: &M) -> Result<Ctx> {
+        Ctx::new(self.app, self.call, self.caller, self.place, first)
+    }
+}
+
+impl Service {
+    /// Who calls with a stream, and the stream.
+    pub fn enter_stream<S>(&self, mut request: tonic::Request<S>) -> Result<(Entered, S)> {
         let call = request.extensions_mut().remove::<Arc<Call>>();
         let place = request.extensions_mut().remove::<Place>();
         let caller = request.extensions_mut().remove::<Arc<Caller>>().ok_or(Error::TokenMissing)?;
         let call = call.ok_or_else(|| Error::Internal("a call past the layers".to_owned()))?;
-        let message = request.into_inner();
-        Ok((Ctx::new(self.app.clone(), call, caller, place, &message)?, message))
+        Ok((Entered { app: self.app.clone(), call, caller, place }, request.into_inner()))
     }
 }
 

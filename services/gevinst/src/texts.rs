@@ -64,6 +64,31 @@ pub fn has_no_personal_number(path: &str, text: &str) -> Result<()> {
     if has_personal_number(text) { Err(Error::PersonalNumberRefused(path.to_owned())) } else { Ok(()) }
 }
 
+/// Which line of a text a byte is in, asked in ascending order. The reader of CSV says where a record begins, and by its own
+/// count of lines is one behind where they end as Windows writes them.
+pub struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// From the first line on.
+    pub fn of(text: &'a str) -> Self {
+        Self { text: text.as_bytes(), byte: 0, line: 1 }
+    }
+
+    /// The line of the first character from there on that ends no line.
+    pub fn at(&mut self, byte: u64) -> u64 {
+        let from = usize::try_from(byte).unwrap_or(usize::MAX).min(self.text.len());
+        let ends = |byte: &&u8| [b'\r', b'\n'].contains(byte);
+        let to = from + self.text[from..].iter().take_while(ends).count();
+        self.line += self.text[self.byte.min(to)..to].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.byte = to;
+        self.line
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::has_personal_number;

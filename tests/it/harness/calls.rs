@@ -113,6 +113,7 @@ rpcs! {
         "GetBenefit" GetBenefitRequest GetBenefitResponse,
         "ListBenefits" ListBenefitsRequest ListBenefitsResponse,
         "RecordMeasurement" RecordMeasurementRequest RecordMeasurementResponse,
+        "ImportMeasurements" ImportMeasurementsRequest ImportMeasurementsResponse,
         "ListMeasurements" ListMeasurementsRequest ListMeasurementsResponse,
         "GetBenefitProgress" GetBenefitProgressRequest GetBenefitProgressResponse,
         "CheckBenefitOwner" CheckBenefitOwnerRequest CheckBenefitOwnerResponse,
@@ -145,6 +146,11 @@ rpcs! {
     "AuditService" {
         "ListAuditEntries" ListAuditEntriesRequest ListAuditEntriesResponse,
     }
+}
+
+/// As long as a caller waits who was told to come again.
+pub async fn pause() {
+    tokio::time::sleep(PAUSE).await;
 }
 
 /// What a failed call told its caller.
@@ -284,7 +290,7 @@ impl Person {
     pub async fn persist<R: Rpc + Clone>(&self, request: R) -> Result<R::Response, Failure> {
         loop {
             match self.call(request.clone()).await {
-                Err(failure) if failure.code == Code::Unavailable => tokio::time::sleep(PAUSE).await,
+                Err(failure) if failure.code == Code::Unavailable => pause().await,
                 told => return told,
             }
         }

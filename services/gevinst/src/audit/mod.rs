@@ -8,7 +8,7 @@ pub mod entity;
 pub mod grpc;
 
 use gevinst_proto::v1 as pb;
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -80,6 +80,37 @@ pub async fn record(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>)
 /// The same, if who holds what is still of this version; `false` if it is not, and nothing is written.
 pub async fn record_as_of(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>, version: i64) -> Result<bool> {
     insert(tx, entry, answer, Some(version)).await
+}
+
+/// Writes more entries of the same command, many to a statement.
+pub async fn record_more(tx: &Tx, entries: &[Entry<'_>]) -> Result<()> {
+    for entries in entries.chunks(1_000) {
+        let rows = entries.iter().map(row).collect::<Result<Vec<_>>>()?;
+        entity::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+fn row(entry: &Entry<'_>) -> Result<entity::ActiveModel> {
+    let organisation =
+        entry.organisation.ok_or_else(|| Error::Internal("an audit entry without an organisation".to_owned()))?;
+    Ok(entity::ActiveModel {
+        organisation_id: Set(organisation.uuid()),
+        id: Set(entry.id.uuid()),
+        occurred_at: Set(entry.occurred_at),
+        actor: Set(entry.actor.to_owned()),
+        action: Set(entry.action.name().to_owned()),
+        object_type: Set(entry.object.kind.to_owned()),
+        object_id: Set(entry.object.id),
+        outcome: Set(if entry.refused.is_some() { "REFUSED" } else { "DONE" }.to_owned()),
+        reason: Set(entry.refused.unwrap_or_default().to_owned()),
+        changes: Set(entry.changes.to_json()),
+        trace_id: Set(entry.trace_id.to_owned()),
+        request_id: Set(entry.request_id.to_owned()),
+        actor_kind: Set(<&str>::from(entry.actor_kind).to_owned()),
+        acting_for: Set(entry.acting_for.to_owned()),
+        policy: Set(entry.policy.to_owned()),
+    })
 }
 
 async fn insert(tx: &Tx, entry: &Entry<'_>, answer: Option<(&str, Vec<u8>)>, version: Option<i64>) -> Result<bool> {

@@ -10,6 +10,7 @@ use crate::{
     db::postgres,
     error::Result,
     ids::{BenefitId, OrganisationId},
+    projects,
 };
 
 /// What a project is to be worth.
@@ -491,4 +492,51 @@ pub async fn measured(
 ) -> Result<Option<Measured>> {
     let question = postgres(measured_from("NULL", "b.id = $2"), [organisation.uuid().into(), id.uuid().into()]);
     db.query_one_raw(question).await?.as_ref().map(Measured::read).transpose()
+}
+
+/// The projects of these benefits, locked in the order of their ids: of two who lock many, one waits for the other.
+pub async fn lock_projects_of(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    benefits: Vec<Uuid>,
+) -> Result<Vec<projects::entity::Model>> {
+    let sql = "SELECT p.* FROM projects p WHERE p.organisation_id = $1 AND p.id IN (SELECT b.project_id FROM benefits b \
+        WHERE b.organisation_id = $1 AND b.id = ANY ($2)) ORDER BY p.id FOR UPDATE";
+    let rows = db.query_all_raw(postgres(sql, [organisation.uuid().into(), benefits.into()])).await?;
+    Ok(rows.iter().map(|row| projects::entity::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// Those of an organisation's benefits that have one of these ids.
+pub async fn benefits_among(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    ids: Vec<Uuid>,
+) -> Result<Vec<benefit::Model>> {
+    let sql = "SELECT * FROM benefits WHERE organisation_id = $1 AND id = ANY ($2)";
+    let rows = db.query_all_raw(postgres(sql, [organisation.uuid().into(), ids.into()])).await?;
+    Ok(rows.iter().map(|row| benefit::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// A measurement that is to be corrected.
+#[derive(FromQueryResult)]
+pub struct ToCorrect {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which benefit it is.
+    pub benefit_id: Uuid,
+    /// What has taken its place.
+    pub corrected_by: Option<Uuid>,
+}
+
+/// Those of an organisation's measurements that have one of these ids.
+pub async fn corrections_among(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    ids: Vec<Uuid>,
+) -> Result<Vec<ToCorrect>> {
+    let sql = "SELECT m.id, m.benefit_id, c.id AS corrected_by FROM measurements m LEFT JOIN measurements c \
+        ON c.organisation_id = m.organisation_id AND c.corrects_id = m.id \
+        WHERE m.organisation_id = $1 AND m.id = ANY ($2)";
+    let rows = db.query_all_raw(postgres(sql, [organisation.uuid().into(), ids.into()])).await?;
+    Ok(rows.iter().map(|row| ToCorrect::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }

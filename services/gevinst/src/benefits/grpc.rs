@@ -1,9 +1,11 @@
 //! `BenefitService`: decode, ask, encode.
 
-use gevinst_proto::v1::{self as pb, benefit_service_server::BenefitService};
-use tonic::{Request, Response, Status};
+use std::vec;
 
-use super::{figures, owners, planning, register};
+use gevinst_proto::v1::{self as pb, benefit_service_server::BenefitService};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{figures, measuring, owners, planning, register};
 use crate::server::Service;
 
 #[tonic::async_trait]
@@ -61,7 +63,36 @@ impl BenefitService for Service {
         request: Request<pb::RecordMeasurementRequest>,
     ) -> Result<Response<pb::RecordMeasurementResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::measure(ctx, request).await?))
+        Ok(Response::new(measuring::measure(ctx, request).await?))
+    }
+
+    type RecordMeasurementsStream = tokio_stream::Iter<vec::IntoIter<Result<pb::RecordMeasurementsResponse, Status>>>;
+
+    async fn record_measurements(
+        &self,
+        request: Request<Streaming<pb::RecordMeasurementsRequest>>,
+    ) -> Result<Response<Self::RecordMeasurementsStream>, Status> {
+        let (entered, mut stream) = self.enter_stream(request)?;
+        let first = stream.message().await?.unwrap_or_default();
+        let head = pb::RecordMeasurementsRequest { measurement: None, ..first.clone() };
+        let mut sent = measuring::Sent::new(entered.with(&head)?, &head.organisation);
+        let mut next = Some(first);
+        while let Some(message) = next {
+            sent.take(message)?;
+            next = stream.message().await?;
+        }
+        let results = sent.record().await?.results;
+        let answer = |result| Ok(pb::RecordMeasurementsResponse { result: Some(result) });
+        let answers: Vec<_> = results.into_iter().map(answer).collect();
+        Ok(Response::new(tokio_stream::iter(answers)))
+    }
+
+    async fn import_measurements(
+        &self,
+        request: Request<pb::ImportMeasurementsRequest>,
+    ) -> Result<Response<pb::ImportMeasurementsResponse>, Status> {
+        let (ctx, request) = self.enter(request)?;
+        Ok(Response::new(measuring::import(ctx, request).await?))
     }
 
     async fn list_measurements(
@@ -69,7 +100,7 @@ impl BenefitService for Service {
         request: Request<pb::ListMeasurementsRequest>,
     ) -> Result<Response<pb::ListMeasurementsResponse>, Status> {
         let (ctx, request) = self.enter(request)?;
-        Ok(Response::new(super::list_measurements(ctx, request).await?))
+        Ok(Response::new(measuring::list_measurements(ctx, request).await?))
     }
 
     async fn get_benefit_progress(

@@ -59,10 +59,10 @@ fn lines(text: &str, problems: &mut Problems) -> Result<Vec<Raw>> {
             return Err(Error::invalid(&place, format!("column {} stands there twice", number + 1)));
         }
     }
-    let mut found = Vec::new();
+    let (mut found, mut lines) = (Vec::new(), texts::Lines::of(text));
     for record in reader.records() {
         let record = record.map_err(unreadable)?;
-        let line = record.position().map_or(1, csv::Position::line);
+        let line = lines.at(record.position().map_or(0, csv::Position::byte));
         if record.len() != columns.len() {
             let told = format!("has {} cells, and the header {}", record.len(), columns.len());
             problems.add(format!("content[{line}]"), told);
