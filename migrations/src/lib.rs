@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 6] = [
+const MIGRATIONS: [SqlMigration; 7] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -57,6 +57,11 @@ const MIGRATIONS: [SqlMigration; 6] = [
         name: "m20261124_000003_benefit_register",
         up: include_str!("../sql/m20261124_000003_benefit_register.up.sql"),
         down: include_str!("../sql/m20261124_000003_benefit_register.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000004_benefit_map",
+        up: include_str!("../sql/m20261124_000004_benefit_map.up.sql"),
+        down: include_str!("../sql/m20261124_000004_benefit_map.down.sql"),
     },
 ];
 

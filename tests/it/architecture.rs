@@ -66,6 +66,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "audit/grpc.rs",
         "auth/mod.rs",
         "benefits/grpc.rs",
+        "benefits/map/grpc.rs",
         "benefits/reports/grpc.rs",
         "conditions/grpc.rs",
         "connections.rs",
@@ -80,6 +81,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "plans/grpc.rs",
         "projects/grpc.rs",
         "server.rs",
+        "strategy/grpc.rs",
         "web.rs",
         "web/pages.rs",
     ];

@@ -21,6 +21,7 @@ use crate::{
     harness::{Person, World, bare_model, owner},
     owners,
     plans::{baseline, planned as increment},
+    strategy,
 };
 
 /// Services that answer without a token, and why.
@@ -42,7 +43,7 @@ const FOR_EACH: [&str; 1] = ["ImportMeasurements"];
 pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
-    assert_eq!(services.len(), 12);
+    assert_eq!(services.len(), 14);
     let (streams, calls): (Vec<_>, Vec<_>) = services
         .iter()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -95,6 +96,8 @@ pub struct Objects {
     to_end: pb::Delegation,
     rule: pb::AuthorityRule,
     denial: pb::TokenDenial,
+    goal: pb::StrategyGoal,
+    to_map: pb::Project,
     to_meet: String,
     to_propose: String,
     to_waive: pb::Condition,
@@ -120,6 +123,8 @@ impl Objects {
             to_end: world.lent(&to_lend, "substitute").await,
             rule: world.rule(1, false).await,
             denial: world.denied("nobody").await,
+            goal: strategy::created(world, "MÅL-1").await,
+            to_map: world.project().await,
             to_take_back: appropriated(world, &funded, 1).await,
             increment: increment(world, &planned).await,
             model,
@@ -289,6 +294,15 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
             let file = format!("benefit,value,measured_on,source\n{},1,2026-01-31,s\n", of.benefit.id);
             (json!({"content": STANDARD.encode(file)}), office)
         }
+        "SetBenefitMap" => (
+            json!({"project": of.to_map.id, "nodes": [{"key": "o", "kind": "BENEFIT_MAP_NODE_KIND_OUTPUT", "title": "t"}]}),
+            office,
+        ),
+        "GetBenefitMap" => (json!({"project": of.idea.id}), office),
+        "ExportBenefitMap" => (json!({"project": of.idea.id, "format": "BENEFIT_MAP_FORMAT_SVG"}), office),
+        "CreateStrategyGoal" => (json!({"code": "MÅL-2", "title": {"da": "Mål", "en": "Goal"}}), office),
+        "EndStrategyGoal" => (json!({"strategyGoal": of.goal.id, "endsOn": "2999-12-31", "reason": "r"}), office),
+        "ListStrategyGoals" => (json!({}), office),
         "RecordAppropriation" => (
             json!({"project": of.idea.id, "basis": "APPROPRIATION_BASIS_EXISTING_FRAME", "body": "b", "amountOre": "1",
                 "expenditureType": "EXPENDITURE_TYPE_OPERATING", "decidedOn": "2026-01-31", "caseNumber": "c",
@@ -441,6 +455,7 @@ async fn every_rpc_on_another_organisations_objects_not_found_i25() {
             "increment",
             "condition",
             "gateModel",
+            "strategyGoal",
             "parent",
             "portfolio",
         ];

@@ -302,6 +302,7 @@ async fn everything(world: &World) {
         rows::released(organisation, project, review),
         rows::condition(organisation, Uuid::from_u128(1), project, review, "owner"),
         rows::gate_model(organisation),
+        rows::strategy_goal(organisation),
     ];
     runtime_role().await.execute_unprepared(&sql.concat()).await.unwrap();
 }

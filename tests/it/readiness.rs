@@ -190,6 +190,7 @@ async fn size_xs_takes_the_light_path_and_answers_for_both_gates() {
             // What G4 asks is asked here too, and increments are not.
             let asked = |code: &str| ready.criteria.iter().any(|found| found.code == code && found.applies);
             assert!(asked("S35_OPERATION_READY") && asked("S34_CHANGE_LOAD") && !asked("S09_INCREMENTS"));
+            assert!(!asked("I21_BENEFIT_MAP"), "a small project's registration takes minutes");
         }
         let decided = world.decided(&project, gate, GateOutcome::Go).await;
         assert_eq!(decided.project.unwrap().stage(), stage);

@@ -251,6 +251,11 @@ pub enum Error {
         /// Which.
         corrected_by: crate::ids::MeasurementId,
     },
+    /// Ways on the benefit map lead back to where they began.
+    BenefitMapCycle {
+        /// The keys of the nodes on the way, the first one again at its end.
+        nodes: String,
+    },
     /// A gate has frozen the benefit: what its figures mean stays as it is.
     BenefitFrozen {
         /// What was to be changed, separated by commas.
@@ -379,6 +384,7 @@ impl Error {
             Self::ExceptionNotApproved => ErrorReason::ExceptionNotApproved,
             Self::MeasurementCorrected { .. } => ErrorReason::MeasurementCorrected,
             Self::BenefitFrozen { .. } => ErrorReason::BenefitFrozen,
+            Self::BenefitMapCycle { .. } => ErrorReason::BenefitMapCycle,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
             Self::UnitCycle => ErrorReason::UnitCycle,
@@ -406,6 +412,7 @@ impl Error {
             | Self::UpdateMaskInvalid(_)
             | Self::PersonalNumberRefused(_)
             | Self::IdempotencyKeyInvalid
+            | Self::BenefitMapCycle { .. }
             | Self::MessageInvalid(_) => Code::InvalidArgument,
             Self::NotFound { .. } | Self::OrganisationUnknown => Code::NotFound,
             Self::EtagStale | Self::Conflict(_) => Code::Aborted,
@@ -489,6 +496,7 @@ impl Error {
             Self::BenefitOwnerNotEligible { reasons, .. } => vec![("reasons", reasons.clone())],
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::BenefitFrozen { fields } => vec![("fields", fields.clone())],
+            Self::BenefitMapCycle { nodes } => vec![("nodes", nodes.clone())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],
             Self::VotesDiffer { outcome } => vec![("outcome", outcome.clone())],
@@ -515,6 +523,7 @@ impl Error {
             Self::UpdateMaskInvalid(why) => one("update_mask", why),
             Self::PageTokenInvalid => one("page_token", "start again without it"),
             Self::PersonalNumberRefused(field) => one(field, "remove the personal number"),
+            Self::BenefitMapCycle { nodes } => one("edges", &format!("lead in a circle: {nodes}; remove one of them")),
             _ => Vec::new(),
         }
     }

@@ -66,6 +66,8 @@ kinds! {
     BenefitPlan BenefitPlanId "benefit_plan";
     /// That somebody is to be, is or was a benefit's owner.
     BenefitOwnership BenefitOwnershipId "benefit_ownership";
+    /// What an organisation wants to reach.
+    StrategyGoal StrategyGoalId "strategy_goal";
     /// A measurement of a benefit.
     Measurement MeasurementId "measurement";
     /// A role granted.

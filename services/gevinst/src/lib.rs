@@ -37,7 +37,8 @@
 //! | [`plans`] | `PlanService` |
 //! | [`lessons`] | `LessonService` |
 //! | [`dossier`] | `DossierService` |
-//! | [`benefits`] | `BenefitService`, `BenefitReportService` |
+//! | [`benefits`] | `BenefitService`, `BenefitReportService`, `BenefitMapService` |
+//! | [`strategy`] | `StrategyService` |
 //! | [`access`] | `AccessService` |
 //! | [`audit`] | `AuditService` |
 //!
@@ -86,6 +87,7 @@ mod rates;
 pub mod readiness;
 pub mod server;
 mod shares;
+pub mod strategy;
 pub mod telemetry;
 mod texts;
 mod tls;

@@ -207,6 +207,14 @@ impl Server {
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
+                v1::benefit_map_service_server::BenefitMapServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                v1::strategy_service_server::StrategyServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
                 v1::access_service_server::AccessServiceServer::new(service.clone())
                     .max_decoding_message_size(MAX_MESSAGE),
             )

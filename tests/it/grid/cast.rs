@@ -65,7 +65,9 @@ pub fn about(action: Action) -> About {
         | Action::TokenDenialRead
         | Action::TokenDenialCreate
         | Action::TokenDenialLift
-        | Action::GateModelPublish => About::Organisation,
+        | Action::GateModelPublish
+        | Action::StrategyGoalCreate
+        | Action::StrategyGoalEnd => About::Organisation,
         Action::OrgUnitCreate | Action::OrgUnitUpdate | Action::OrgUnitMove | Action::ProjectRegister => About::Unit,
         Action::ProjectRead
         | Action::ProjectUpdate
@@ -82,7 +84,8 @@ pub fn about(action: Action) -> About {
         | Action::IncrementPlan
         | Action::IncrementEnd
         | Action::LessonPublish
-        | Action::BenefitCreate => About::Project,
+        | Action::BenefitCreate
+        | Action::BenefitMapSet => About::Project,
         Action::GateRead | Action::GateDecide | Action::GateWithdraw | Action::GateRedraft => About::Review,
         Action::CriterionAssess => About::Criterion,
         Action::ConditionRead

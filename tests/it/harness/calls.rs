@@ -127,6 +127,16 @@ rpcs! {
         "GetBenefitRollup" GetBenefitRollupRequest GetBenefitRollupResponse,
         "GetValueByGroup" GetValueByGroupRequest GetValueByGroupResponse,
     }
+    "BenefitMapService" {
+        "SetBenefitMap" SetBenefitMapRequest SetBenefitMapResponse,
+        "GetBenefitMap" GetBenefitMapRequest GetBenefitMapResponse,
+        "ExportBenefitMap" ExportBenefitMapRequest ExportBenefitMapResponse,
+    }
+    "StrategyService" {
+        "CreateStrategyGoal" CreateStrategyGoalRequest CreateStrategyGoalResponse,
+        "EndStrategyGoal" EndStrategyGoalRequest EndStrategyGoalResponse,
+        "ListStrategyGoals" ListStrategyGoalsRequest ListStrategyGoalsResponse,
+    }
     "AccessService" {
         "GrantRole" GrantRoleRequest GrantRoleResponse,
         "RevokeRoleGrant" RevokeRoleGrantRequest RevokeRoleGrantResponse,

@@ -591,6 +591,7 @@ impl World {
                     };
                     self.office().call(request).await.unwrap();
                 }
+                "I21_BENEFIT_MAP" => self.mapped(project).await,
                 "S29_MEASURED" => {
                     for benefit in self.benefits(project).await {
                         self.office().call(self.measurement(&benefit, "40", "2026-01-31")).await.unwrap();
@@ -654,6 +655,34 @@ impl World {
         }
         let request = pb::AcceptBenefitOwnershipRequest { organisation, benefit: id, validate_only: false };
         self.person(&benefit.owner, &[]).call(request).await.unwrap();
+    }
+
+    /// The project's benefits on a map, each leading to the principle that value is always given.
+    async fn mapped(&self, project: &pb::Project) {
+        let (organisation, benefits) = (self.id(), self.benefits(project).await);
+        let node = |key: usize, benefit: &pb::Benefit| pb::BenefitMapNode {
+            key: key.to_string(),
+            kind: pb::BenefitMapNodeKind::Benefit.into(),
+            benefit: Some(benefit.id.clone()),
+            ..Default::default()
+        };
+        let goal = pb::BenefitMapNode {
+            key: "goal".to_owned(),
+            kind: pb::BenefitMapNodeKind::Goal.into(),
+            principle: pb::Principle::GiveValue.into(),
+            ..Default::default()
+        };
+        let edge = |key: usize| pb::BenefitMapEdge { from: key.to_string(), to: "goal".to_owned(), weight: 100 };
+        let read = pb::GetBenefitMapRequest { organisation: organisation.clone(), project: project.id.clone() };
+        let request = pb::SetBenefitMapRequest {
+            organisation,
+            project: project.id.clone(),
+            nodes: benefits.iter().enumerate().map(|(key, benefit)| node(key, benefit)).chain([goal]).collect(),
+            edges: (0..benefits.len()).map(edge).collect(),
+            etag: self.office().call(read).await.unwrap().benefit_map.unwrap().etag,
+            validate_only: false,
+        };
+        self.office().call(request).await.unwrap();
     }
 
     /// A baseline to set.

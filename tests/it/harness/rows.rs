@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 /// Tables with a row for each project, as [`sections`] writes them; each is seen with its project.
-pub const SECTIONS: [&str; 8] = [
+pub const SECTIONS: [&str; 9] = [
     "appropriations",
+    "benefit_maps",
     "criterion_assessments",
     "direction_changes",
     "expenditures",
@@ -27,6 +28,7 @@ pub fn sections(organisation: Uuid, project: Uuid) -> String {
             "id, basis, expenditure_type, body, decided_on, case_number, amount_ore, first_year, last_year, recorder, recorded_at",
             "gen_random_uuid(), 'COUNCIL_DECISION', 'CAPITAL', 'Byrådet', '2027-01-01', '1', 1, 2027, 2027, 'nogen', now()",
         ),
+        ("benefit_maps", "nodes, edges, set_by, set_at, version", "'[]', '[]', 'nogen', now(), 1"),
         (
             "criterion_assessments",
             "id, gate, criterion, grade, reason, evidence, assessor, assessed_at, gate_model_id",
@@ -76,6 +78,14 @@ pub fn condition(organisation: Uuid, id: Uuid, project: Uuid, review: Uuid, owne
     format!(
         "INSERT INTO conditions (organisation_id, id, project_id, gate_review_id, title, owner, due_on, blocking, state, created_at) \
          VALUES ('{organisation}', '{id}', '{project}', '{review}', 'Betingelse', '{owner}', '2027-12-31', true, 'OPEN', now());"
+    )
+}
+
+/// What the organisation wants to reach.
+pub fn strategy_goal(organisation: Uuid) -> String {
+    format!(
+        "INSERT INTO strategy_goals (organisation_id, id, code, title_da, title_en, created_by, created_at) \
+         VALUES ('{organisation}', gen_random_uuid(), 'MÅL', 'Mål', 'Goal', 'nogen', now());"
     )
 }
 

@@ -122,6 +122,12 @@ pub enum Action {
     BenefitDeclineOwnership,
     #[strum(serialize = "benefit.orphan")]
     BenefitOrphan,
+    #[strum(serialize = "benefit_map.set")]
+    BenefitMapSet,
+    #[strum(serialize = "strategy_goal.create")]
+    StrategyGoalCreate,
+    #[strum(serialize = "strategy_goal.end")]
+    StrategyGoalEnd,
     #[strum(serialize = "audit.list")]
     AuditList,
     #[strum(serialize = "role_grant.read")]

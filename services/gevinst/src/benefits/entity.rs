@@ -22,6 +22,7 @@ pub mod benefit {
     use time::{Date, OffsetDateTime};
 
     use super::super::{
+        map::parts::Serves,
         owners::rules::OwnerState,
         profile::{Evidence, Groups, Scale, Start, Years},
         rules::{self, BenefitKind, BenefitState, Cashability, Range},
@@ -85,6 +86,7 @@ pub mod benefit {
         pub outcome: Option<String>,
         #[serde(with = "time::serde::iso8601::option")]
         pub outcome_at: Option<OffsetDateTime>,
+        pub serves: Serves,
         pub version: i64,
         /// Derived by the database.
         pub state: String,
@@ -245,6 +247,7 @@ pub mod benefit {
                 starts_on: self.starts_on.map(|day| day.to_string()),
                 baseline_plan: self.baseline_plan,
                 etag: etag(self.version),
+                serves: self.serves.into_proto()?,
                 baseline_starts_on: self.baseline_starts_on.map(|day| day.to_string()),
             })
         }

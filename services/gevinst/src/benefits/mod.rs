@@ -4,6 +4,7 @@ pub mod entity;
 pub mod figures;
 pub mod grpc;
 pub mod measuring;
+pub mod map;
 pub mod owners;
 pub mod planning;
 pub mod profile;

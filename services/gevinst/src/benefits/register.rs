@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, IntoActiveModel, TryIntoMod
 
 use super::{
     entity::{self, benefit},
+    map::parts::Serves,
     owners::{self, Nomination, rules::OwnerState},
     planning,
     profile::{Evidence, Groups, Scale, Start, Years},
@@ -141,6 +142,7 @@ fn read(ctx: &Ctx, request: pb::CreateBenefitRequest) -> Result<benefit::Model> 
         baseline_starts_on: None,
         outcome: None,
         outcome_at: None,
+        serves: Serves::default(),
         version: 1,
         state: <&str>::from(BenefitState::Identified).to_owned(),
     };

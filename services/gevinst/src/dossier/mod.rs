@@ -39,6 +39,7 @@ use crate::{
     auth::{Action, Resource},
     benefits::{
         entity::{benefit, measurement},
+        map,
         profile::Groups,
     },
     conditions,
@@ -199,6 +200,7 @@ pub async fn load(
     let org_unit: Option<org_unit::Model> = json_column(&row, "org_unit")?;
     let appropriations: Vec<money::appropriation::Model> = each(&row, "appropriations")?;
     let (spent_ore, spent_on_experiments_ore) = json_column(&row, "spent")?.unwrap_or_default();
+    let map: Option<map::entity::Known> = json_column(&row, "benefit_map")?;
     let dossier = pb::Dossier {
         project: Some(project.clone().into_proto()?),
         org_unit: org_unit.map(Into::into),
@@ -227,6 +229,7 @@ pub async fn load(
         assessments: shown(each(&row, "assessments")?, assessment::Model::into_proto)?,
         events: shown(each(&row, "events")?, event::Model::into_proto)?,
         groups_only_carrying: Groups(each(&row, "groups_only_carrying")?).into_proto()?,
+        benefit_map: map.map(|map| map.into_proto(project.id())).transpose()?,
     };
     let open = open.into_iter().next();
     Ok(Some(Known { project, open, decided, dossier }))

@@ -6,6 +6,7 @@ use sea_orm::Statement;
 use strum::IntoEnumIterator;
 
 use crate::{
+    benefits::map::entity,
     db::postgres,
     gates::{
         model::GateModel,
@@ -24,7 +25,7 @@ struct Section {
 }
 
 /// All of them. Each costs PostgreSQL time even where it finds nothing: what no rule names is left out.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Section { name: "", columns: &[("project", "row_to_json(p)::text")] },
     Section {
         name: "org_unit",
@@ -110,6 +111,7 @@ const SECTIONS: [Section; 13] = [
                 WHERE n.organisation_id = p.organisation_id AND n.project_id = p.id AND n.gate = ANY ($3)
                 ORDER BY n.gate, n.criterion, n.assessed_at DESC, n.id DESC) a)")],
     },
+    Section { name: "benefit_map", columns: &[("benefit_map", entity::KNOWN)] },
     Section {
         name: "events",
         columns: &[("events", "(SELECT json_agg(e ORDER BY e.occurred_at, e.id)::text FROM project_events e

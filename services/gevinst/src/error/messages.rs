@@ -211,6 +211,10 @@ impl Error {
                 format!("Målingen er allerede rettet af {corrected_by}: ret den i stedet."),
                 format!("The measurement has already been corrected by {corrected_by}: correct that one."),
             ),
+            Self::BenefitMapCycle { nodes } => (
+                format!("Gevinstdiagrammet går i ring ({nodes}): fjern en af forbindelserne (I21)."),
+                format!("The benefit map goes round in a circle ({nodes}): remove one of its edges (I21)."),
+            ),
             Self::BenefitFrozen { fields } => (
                 format!("En port har låst gevinsten: {fields} bliver, som det er. Læg en ny plan, eller opret en anden gevinst."),
                 format!("A gate has frozen the benefit: {fields} stays as it is. Plan anew, or create another benefit."),

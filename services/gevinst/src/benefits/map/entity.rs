@@ -1,0 +1,120 @@
+//! Benefit maps, as rows, and all that is read with one.
+
+#![expect(missing_docs, reason = "columns are named as in the contract and explained in migrations/sql")]
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, FromQueryResult, entity::prelude::*};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::parts::{Drawn, Links, Nodes, Serves};
+use crate::{
+    auth::Resource,
+    db::{Tx, json_column, postgres},
+    error::{Error, Result},
+    ids::{OrganisationId, ProjectId},
+    projects,
+    strategy::entity as goals,
+};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Deserialize)]
+#[sea_orm(table_name = "benefit_maps")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub organisation_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub project_id: Uuid,
+    pub nodes: Nodes,
+    pub edges: Links,
+    pub set_by: String,
+    #[serde(with = "time::serde::iso8601")]
+    pub set_at: OffsetDateTime,
+    pub version: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A benefit, as far as a map asks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mapped {
+    pub id: Uuid,
+    pub title: String,
+    /// Whether it has to reach a goal (I21): what gets worse, and what is pursued no more, does not.
+    pub owes_goal: bool,
+}
+
+/// A project's map, with what its nodes stand for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Known {
+    /// Absent where it has not been set.
+    pub map: Option<Model>,
+    /// The project's benefits, oldest first.
+    pub benefits: Vec<Mapped>,
+    /// The goals that are on the map.
+    pub goals: Vec<goals::Model>,
+}
+
+impl Known {
+    /// The map as it is drawn; an empty one where it has not been set.
+    pub fn drawn(&self) -> Drawn {
+        let map = self.map.as_ref();
+        map.map(|map| Drawn { nodes: map.nodes.clone(), links: map.edges.clone() }).unwrap_or_default()
+    }
+}
+
+/// It, as a column of a question about the project `p`.
+pub const KNOWN: &str = "(SELECT json_build_object('map', row_to_json(m), \
+    'benefits', (SELECT coalesce(json_agg(json_build_object('id', b.id, 'title', b.title, \
+            'owes_goal', NOT b.disbenefit AND b.state <> 'CANCELLED') ORDER BY b.created_at, b.id), '[]') \
+        FROM benefits b WHERE b.organisation_id = p.organisation_id AND b.project_id = p.id), \
+    'goals', (SELECT coalesce(json_agg(g), '[]') FROM strategy_goals g WHERE g.organisation_id = p.organisation_id \
+        AND g.id IN (SELECT (n->>'strategy_goal')::uuid FROM jsonb_array_elements(m.nodes) n)))::text \
+    FROM (SELECT) one LEFT JOIN benefit_maps m ON m.organisation_id = p.organisation_id AND m.project_id = p.id)";
+
+/// A project with its map.
+pub struct Placed {
+    pub project: projects::entity::Model,
+    pub known: Known,
+}
+
+impl<'a> From<&'a Placed> for Resource<'a> {
+    fn from(placed: &'a Placed) -> Self {
+        (&placed.project).into()
+    }
+}
+
+/// One project with its map, in one question.
+pub async fn placed(
+    db: &impl ConnectionTrait,
+    organisation: OrganisationId,
+    project: ProjectId,
+) -> Result<Option<Placed>> {
+    let sql = format!("SELECT p.*, {KNOWN} AS p_map FROM projects p WHERE p.organisation_id = $1 AND p.id = $2");
+    let Some(row) = db.query_one_raw(postgres(sql, [organisation.uuid().into(), project.uuid().into()])).await? else {
+        return Ok(None);
+    };
+    let project = projects::entity::Model::from_query_result(&row, "")?;
+    let known = json_column(&row, "p_map")?.ok_or_else(|| Error::Internal("a project without a map".to_owned()))?;
+    Ok(Some(Placed { project, known }))
+}
+
+/// Writes what each of a project's benefits serves; nothing, of those that are not among them.
+pub async fn serve(
+    tx: &Tx,
+    organisation: OrganisationId,
+    project: ProjectId,
+    serves: BTreeMap<Uuid, Serves>,
+) -> Result<()> {
+    let unwritten = |error: serde_json::Error| Error::Internal(format!("what a benefit serves: {error}"));
+    let (ids, written): (Vec<Uuid>, Vec<Serves>) = serves.into_iter().unzip();
+    let written: Vec<String> =
+        written.iter().map(|served| serde_json::to_string(served).map_err(unwritten)).collect::<Result<_>>()?;
+    let sql = "UPDATE benefits b SET serves = coalesce((SELECT s.serves::jsonb FROM unnest($3::uuid[], $4::text[]) \
+            AS s (id, serves) WHERE s.id = b.id), '[]') \
+        WHERE b.organisation_id = $1 AND b.project_id = $2";
+    let values = [organisation.uuid().into(), project.uuid().into(), ids.into(), written.into()];
+    tx.execute_raw(postgres(sql, values)).await?;
+    Ok(())
+}
