@@ -178,6 +178,21 @@ async fn benefits_are_owned_measured_and_handed_over(demo: &Demo) {
     assert!(economic.value.unwrap().realised_ore > 0 && qualitative.measured > 0);
 }
 
+/// Every benefit of a project that has come to G2 leads to what the organisation pursues (I21).
+async fn benefits_lead_to_goals(demo: &Demo) {
+    for name in ["P01", "P02", "P04", "P05", "P06", "P07", "P08", "P09", "P11", "P12", "P14"] {
+        let map = demo.dossier(name).await.benefit_map.unwrap();
+        assert!(!map.nodes.is_empty(), "{name}");
+        assert_eq!(map.findings, [], "{name}");
+    }
+    let dossier = demo.dossier("P01").await;
+    let falls = dossier.benefits[0].benefit.as_ref().unwrap();
+    let shares: Vec<&str> = falls.serves.iter().map(|served| served.share.as_str()).collect();
+    assert_eq!(shares, ["1"]);
+    let ask = pb::ListStrategyGoalsRequest { organisation: organisation(), ..Default::default() };
+    assert_eq!(demo.reader.call(ask).await.unwrap().strategy_goals.len(), 5);
+}
+
 async fn p07_has_turned_and_waits(demo: &Demo) {
     let plan = demo.dossier("P07").await.plan.unwrap();
     let numbers: Vec<i32> = plan.baselines.iter().map(|baseline| baseline.number).collect();
@@ -330,6 +345,7 @@ async fn demo_shows_each_outcome_as_its_story_says_and_fills_in_once() {
     p05_has_its_own_appropriation(&demo).await;
     p06_closed_with_a_lesson(&demo).await;
     benefits_are_owned_measured_and_handed_over(&demo).await;
+    benefits_lead_to_goals(&demo).await;
     p07_has_turned_and_waits(&demo).await;
     p08_stopped_fast_and_small(&demo).await;
     p08_can_be_told_and_read(&demo).await;

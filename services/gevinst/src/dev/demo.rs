@@ -4,6 +4,7 @@
 //! answered is answered again, and what is met already is not met twice.
 
 pub mod data;
+mod map;
 mod ready;
 mod way;
 mod worth;
@@ -15,10 +16,11 @@ use std::{
 };
 
 use gevinst_proto::v1::{
-    self as pb, benefit_service_client::BenefitServiceClient, dossier_service_client::DossierServiceClient,
-    funding_service_client::FundingServiceClient, gate_service_client::GateServiceClient,
-    lesson_service_client::LessonServiceClient, organisation_service_client::OrganisationServiceClient,
-    plan_service_client::PlanServiceClient, project_service_client::ProjectServiceClient,
+    self as pb, benefit_map_service_client::BenefitMapServiceClient, benefit_service_client::BenefitServiceClient,
+    dossier_service_client::DossierServiceClient, funding_service_client::FundingServiceClient,
+    gate_service_client::GateServiceClient, lesson_service_client::LessonServiceClient,
+    organisation_service_client::OrganisationServiceClient, plan_service_client::PlanServiceClient,
+    project_service_client::ProjectServiceClient, strategy_service_client::StrategyServiceClient,
 };
 use tonic::{
     Request, Response, Status,
@@ -27,7 +29,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use self::{data::DemoProject, way::Way};
+use self::{data::DemoProject, map::Maps, way::Way};
 use super::{DEMO_ORGANISATION, issuer::Issuer};
 use crate::auth::Role;
 
@@ -39,8 +41,9 @@ const LANES: usize = 4;
 
 /// Puts everything in.
 pub async fn fill(address: SocketAddr, issuer: &Issuer) -> Result<(), String> {
-    let (data, stories) = (data::hedeby()?, data::stories()?);
+    let (data, stories, maps) = (data::hedeby()?, data::stories()?, Maps::read()?);
     let people = People::new(address, issuer)?;
+    let goals = maps.pursue(&people).await?;
     let assessors = people.assessors().await?;
     let mut units = BTreeMap::new();
     let projects_of = data.projects.iter().map(DemoProject::unit);
@@ -57,7 +60,8 @@ pub async fn fill(address: SocketAddr, issuer: &Issuer) -> Result<(), String> {
         let unit = units.get(demo.unit()).map(|unit: &pb::OrgUnit| unit.id.clone()).unwrap_or_default();
         let way = Way::begin(&people, demo, story, &stories, &assessors, unit).await;
         let mut way = way.map_err(|problem| failed(demo, problem))?;
-        way.promise().await.map_err(|problem| failed(demo, problem))?;
+        let benefits = way.promise().await.map_err(|problem| failed(demo, problem))?;
+        maps.draw(&way, &benefits, &goals).await.map_err(|problem| failed(demo, problem))?;
         ways.push(way);
     }
     // Then beside each other: it is the first thing that a newcomer waits for.
@@ -173,6 +177,14 @@ impl<'i> People<'i> {
 
     fn benefits(&self) -> BenefitServiceClient<Channel> {
         BenefitServiceClient::new(self.channel.clone())
+    }
+
+    fn maps(&self) -> BenefitMapServiceClient<Channel> {
+        BenefitMapServiceClient::new(self.channel.clone())
+    }
+
+    fn strategy(&self) -> StrategyServiceClient<Channel> {
+        StrategyServiceClient::new(self.channel.clone())
     }
 
     fn funding(&self) -> FundingServiceClient<Channel> {

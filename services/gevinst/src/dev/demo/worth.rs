@@ -12,17 +12,19 @@ use crate::auth::Role;
 
 impl Way<'_> {
     /// The case's benefits and disbenefits; whoever leads the area that they fall to accepts them (I10, I11).
-    pub async fn promise(&mut self) -> Result<(), String> {
+    /// Gives the ids of all of them.
+    pub async fn promise(&mut self) -> Result<Vec<String>, String> {
         let usual = Worth::default();
         for (number, benefit) in self.demo.register.iter().enumerate() {
             let worth = self.story.worth.get(number).unwrap_or(&usual);
             let id = self.benefit(number, benefit, worth, false).await?;
             self.benefits.push(id);
         }
+        let mut all = self.benefits.clone();
         if let Some((disbenefit, worth)) = &self.story.disbenefit {
-            self.benefit(self.demo.register.len(), disbenefit, worth, true).await?;
+            all.push(self.benefit(self.demo.register.len(), disbenefit, worth, true).await?);
         }
-        Ok(())
+        Ok(all)
     }
 
     async fn benefit(

@@ -68,6 +68,7 @@ impl Page<'_> {
                         (self.prose(label::VISION, &project.vision))
                         (self.criteria())
                         (self.benefits())
+                        (self.benefit_map())
                         (self.money())
                         (self.plan())
                         (self.conditions(label::CONDITIONS_BEFORE, &self.frozen.dossier.conditions))
@@ -270,12 +271,35 @@ mod tests {
                     increments: vec![increment],
                     ..Default::default()
                 }),
+                benefit_map: Some(map(&mark("leverance"))),
                 lessons: vec![pb::Lesson {
                     what: mark("læring"), advice: "Spørg først.".into(), ..Default::default()
                 }],
                 ..early.dossier
             },
             ..early
+        }
+    }
+
+    /// A map on which an output leads to a principle.
+    fn map(output: &str) -> pb::BenefitMap {
+        use pb::BenefitMapNodeKind::{Goal, Output};
+        let node = |key: &str, kind: pb::BenefitMapNodeKind, da: &str| pb::BenefitMapNode {
+            key: key.into(),
+            kind: kind.into(),
+            label: localized(da, da),
+            ..Default::default()
+        };
+        let lacks = pb::BenefitMapFinding {
+            kind: pb::BenefitMapFindingKind::BenefitNotOnMap.into(),
+            text: localized("En gevinst er ikke med i diagrammet.", "A benefit is not on the map."),
+            ..Default::default()
+        };
+        pb::BenefitMap {
+            nodes: vec![node("O", Output, output), node("G", Goal, "Giv altid værdi")],
+            edges: vec![pb::BenefitMapEdge { from: "O".into(), to: "G".into(), weight: 65 }],
+            findings: vec![lacks],
+            ..Default::default()
         }
     }
 
@@ -332,6 +356,10 @@ mod tests {
             "dagligdagen kan ikke bære forandringen nu",
             "60 %",
             "2026–2027",
+            "Gevinstdiagram",
+            "Leverancer",
+            "65 %",
+            "En gevinst er ikke med i diagrammet.",
         ] {
             assert!(danish.contains(text), "{text}: {danish}");
         }

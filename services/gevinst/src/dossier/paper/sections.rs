@@ -9,6 +9,7 @@ use super::{
     labels as label,
     page::Page,
 };
+use crate::benefits::map::svg;
 
 impl Page<'_> {
     /// How the criteria stood: what is missing first, with what would meet it and who can.
@@ -89,6 +90,21 @@ impl Page<'_> {
                         }
                     } }
                 }
+            }
+        }
+    }
+
+    /// Where benefits come from and what they lead to, and what the map lacks.
+    pub fn benefit_map(&self) -> Markup {
+        let Some(map) = &self.frozen.dossier.benefit_map else { return html! {} };
+        let project = self.frozen.dossier.project.as_ref();
+        let of = project.map(|project| format!("{} {}", project.number, project.title)).unwrap_or_default();
+        html! {
+            @if !map.nodes.is_empty() || !map.findings.is_empty() { h2 { (self.say(label::BENEFIT_MAP)) } }
+            @if !map.nodes.is_empty() { (svg::document(map, &of, self.language)) }
+            @if !map.findings.is_empty() {
+                h3 { (self.say(label::MAP_LACKS)) }
+                ul { @for one in &map.findings { li { (self.language.text(one.text.as_ref())) } } }
             }
         }
     }
