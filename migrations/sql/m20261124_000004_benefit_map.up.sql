@@ -57,3 +57,76 @@ CREATE POLICY visible ON benefit_maps AS RESTRICTIVE FOR SELECT USING (
 GRANT SELECT, INSERT ON strategy_goals, benefit_maps TO gevinst_app;
 GRANT UPDATE (ends_on, ended_by, ended_at, end_reason) ON strategy_goals TO gevinst_app;
 GRANT UPDATE (nodes, edges, set_by, set_at, version) ON benefit_maps TO gevinst_app;
+
+-- What each benefit claims to move, and when: the same measure claimed twice in overlapping years, also by another project,
+-- counts one thing twice. A row for each benefit, kept by triggers. Everybody's own, so that whether somebody else claims the
+-- same does not depend on who asks; of whose it is, answers say no more than the caller may see.
+CREATE TABLE measure_claims (
+    organisation_id uuid      NOT NULL REFERENCES organisations (id),
+    benefit_id      uuid      NOT NULL,
+    project_id      uuid      NOT NULL,
+    -- Name and unit, without spaces and in small letters.
+    measure         text      NOT NULL,
+    -- Without a start: always. With one and no years planned: from then on.
+    period          daterange NOT NULL,
+    -- No disbenefit, not cancelled.
+    pursued         boolean   NOT NULL,
+    -- With its project: what is stopped claims nothing.
+    stopped         boolean   NOT NULL,
+    PRIMARY KEY (organisation_id, benefit_id),
+    CONSTRAINT measure_claims_benefit_fkey FOREIGN KEY (organisation_id, benefit_id)
+        REFERENCES benefits (organisation_id, id)
+);
+CREATE INDEX measure_claims_measure ON measure_claims (organisation_id, measure) WHERE pursued AND NOT stopped;
+
+CREATE FUNCTION measure_key(name text, unit text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT lower(regexp_replace(name, '\s+', '', 'g') || '|' || regexp_replace(unit, '\s+', '', 'g'))
+$$;
+CREATE FUNCTION claimed_period(starts_on date, years integer) RETURNS daterange LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN starts_on IS NULL THEN daterange(NULL, NULL)
+        WHEN years = 0 THEN daterange(starts_on, NULL)
+        ELSE daterange(starts_on, (starts_on + make_interval(years => years))::date) END
+$$;
+CREATE FUNCTION keep_measure_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO measure_claims (organisation_id, benefit_id, project_id, measure, period, pursued, stopped)
+        SELECT NEW.organisation_id, NEW.id, NEW.project_id, measure_key(NEW.measure_name, NEW.measure_unit),
+            claimed_period(NEW.starts_on, NEW.planned_years),
+            NOT NEW.disbenefit AND NEW.outcome IS DISTINCT FROM 'CANCELLED', p.status = 'STOPPED'
+        FROM projects p WHERE p.organisation_id = NEW.organisation_id AND p.id = NEW.project_id
+    ON CONFLICT (organisation_id, benefit_id) DO UPDATE
+        SET measure = excluded.measure, period = excluded.period, pursued = excluded.pursued;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION stop_measure_claims() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE measure_claims SET stopped = NEW.status = 'STOPPED'
+        WHERE organisation_id = NEW.organisation_id AND project_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE INDEX measure_claims_project ON measure_claims (organisation_id, project_id);
+
+-- What there is already.
+ALTER TABLE organisations NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE projects NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE benefits NO FORCE ROW LEVEL SECURITY;
+INSERT INTO measure_claims (organisation_id, benefit_id, project_id, measure, period, pursued, stopped)
+    SELECT b.organisation_id, b.id, b.project_id, measure_key(b.measure_name, b.measure_unit),
+        claimed_period(b.starts_on, b.planned_years), NOT b.disbenefit AND b.outcome IS DISTINCT FROM 'CANCELLED',
+        p.status = 'STOPPED'
+    FROM benefits b JOIN projects p ON p.organisation_id = b.organisation_id AND p.id = b.project_id;
+ALTER TABLE benefits FORCE ROW LEVEL SECURITY;
+ALTER TABLE projects FORCE ROW LEVEL SECURITY;
+ALTER TABLE organisations FORCE ROW LEVEL SECURITY;
+
+CREATE TRIGGER benefits_measure_claim
+    AFTER INSERT OR UPDATE OF measure_name, measure_unit, targets, starts_on, disbenefit, outcome ON benefits
+    FOR EACH ROW EXECUTE FUNCTION keep_measure_claim();
+CREATE TRIGGER projects_measure_claims AFTER UPDATE OF status ON projects
+    FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION stop_measure_claims();
+
+ALTER TABLE measure_claims ENABLE ROW LEVEL SECURITY;
+ALTER TABLE measure_claims FORCE ROW LEVEL SECURITY;
+CREATE POLICY organisation ON measure_claims
+    USING (organisation_id = nullif(current_setting('app.organisation', true), '')::uuid);
+GRANT SELECT, INSERT, UPDATE ON measure_claims TO gevinst_app;

@@ -8,7 +8,7 @@ use gevinst_proto::v1::{
 use tonic::Code;
 
 use crate::{
-    harness::World,
+    harness::{Person, World},
     strategy::{created, ended},
 };
 
@@ -56,9 +56,10 @@ async fn read(world: &World, project: &pb::Project) -> pb::BenefitMap {
     world.office().call(of(world, project)).await.unwrap().benefit_map.unwrap()
 }
 
-/// What it lacks, and of which node.
+/// What it lacks, and of which node; but for what is claimed twice, as all that `World::benefit` makes is.
 fn lacks(map: &pb::BenefitMap) -> Vec<(Lack, &str)> {
-    map.findings.iter().map(|finding| (finding.kind(), finding.node())).collect()
+    let lacking = map.findings.iter().filter(|finding| finding.kind() != Lack::MeasureClaimedTwice);
+    lacking.map(|finding| (finding.kind(), finding.node())).collect()
 }
 
 /// A project with a benefit.
@@ -304,6 +305,71 @@ async fn gate_asks_that_every_benefit_reaches_a_goal_i21() {
     let edges = [alone.edges.clone(), vec![edge("second", "goal", 1)]].concat();
     world.office().call(pb::SetBenefitMapRequest { edges, etag: map.etag, ..alone }).await.unwrap();
     assert!(asked().await.met);
+}
+
+/// The measures that a project's benefits claim while others do: which, of whom.
+async fn claimed(caller: &Person, of: pb::GetBenefitMapRequest) -> Vec<(String, Option<String>, Option<String>)> {
+    let found = caller.call(of).await.unwrap().benefit_map.unwrap().findings;
+    let twice = found.into_iter().filter(|finding| finding.kind() == Lack::MeasureClaimedTwice);
+    twice.map(|finding| (finding.benefit().to_owned(), finding.other_benefit, finding.other_project)).collect()
+}
+
+#[tokio::test]
+async fn measure_claimed_twice_in_overlapping_years_told_across_projects() {
+    let world = World::new().await;
+    let (here, there) = (world.project().await, world.project().await);
+    let first = world.office().call(world.planned_request(&here, "2027-01-01")).await.unwrap().benefit.unwrap();
+    let measured = |project: &pb::Project, name: &str, unit: &str, from: &str| {
+        let request = world.planned_request(project, from);
+        let measure = request.measure.clone().unwrap_or_default();
+        let measure = pb::Measure { name: name.to_owned(), unit: unit.to_owned(), ..measure };
+        pb::CreateBenefitRequest { measure: Some(measure), ..request }
+    };
+    for (name, unit, from) in
+        [("Sagstid", "uger", "2027-01-01"), ("Ventetid", "dage", "2027-01-01"), ("Sagstid", "dage", "2028-01-01")]
+    {
+        world.office().call(measured(&there, name, unit, from)).await.unwrap();
+        assert_eq!(claimed(&world.office(), of(&world, &here)).await, [], "{name} {unit} {from}");
+    }
+    let worse = pb::CreateBenefitRequest { disbenefit: true, ..measured(&there, "Sagstid", "dage", "2027-06-01") };
+    world.office().call(worse).await.unwrap();
+    assert_eq!(claimed(&world.office(), of(&world, &here)).await, [], "what gets worse claims nothing");
+
+    let same = measured(&there, " sags TID", "Dage", "2027-12-01");
+    let same = world.office().call(same).await.unwrap().benefit.unwrap();
+    let told = vec![(first.id.clone(), Some(same.id.clone()), Some(there.id.clone()))];
+    assert_eq!(claimed(&world.office(), of(&world, &here)).await, told);
+    let back = claimed(&world.office(), of(&world, &there)).await;
+    assert!(back.contains(&(same.id.clone(), Some(first.id.clone()), Some(here.id.clone()))), "{back:?}");
+    // Within a project too; and what has no start overlaps with all.
+    let always = world.benefit(&here, "46", "35").await;
+    assert_eq!(claimed(&world.office(), of(&world, &here)).await.len(), 5, "{}", always.id);
+    // Who stops claims nothing.
+    world.decided(&there, GateCode::G1, GateOutcome::Kill).await;
+    assert_eq!(claimed(&world.office(), of(&world, &here)).await.len(), 2);
+}
+
+#[tokio::test]
+async fn claim_of_a_project_that_is_not_seen_told_without_a_name_and_at_the_gate_to_everybody_the_same() {
+    let world = World::new().await;
+    let (here, there) = (world.project().await, world.project().await);
+    let (known, hidden) = (world.benefit(&here, "46", "35").await, world.benefit(&there, "46", "35").await);
+    let reader = world.person("project-reader", &[]);
+    let granter = world.person("granter", &[Role::Reader]);
+    let grant = world.grant_at("project-reader", Role::Reader, pb::ScopeKind::Project, &here.id);
+    granter.call(grant).await.unwrap();
+    assert_eq!(claimed(&reader, of(&world, &here)).await, [(known.id.clone(), None, None)]);
+    let named = vec![(known.id.clone(), Some(hidden.id.clone()), Some(there.id.clone()))];
+    assert_eq!(claimed(&world.office(), of(&world, &here)).await, named);
+    for caller in [reader, world.office()] {
+        let request = pb::GetProjectDossierRequest { organisation: world.id(), project: here.id.clone() };
+        let dossier = caller.call(request).await.unwrap().dossier.unwrap();
+        let findings = dossier.benefit_map.unwrap().findings;
+        let twice: Vec<_> = findings.iter().filter(|found| found.kind() == Lack::MeasureClaimedTwice).collect();
+        assert_eq!(twice.len(), 1);
+        assert_eq!((&twice[0].other_benefit, &twice[0].other_project), (&None, &None));
+        assert!(!twice[0].text.as_ref().unwrap().da.contains(&there.title), "{twice:?}");
+    }
 }
 
 async fn drawn(world: &World, project: &pb::Project, format: Format, language: &str) -> (String, String) {

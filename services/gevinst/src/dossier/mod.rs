@@ -229,7 +229,7 @@ pub async fn load(
         assessments: shown(each(&row, "assessments")?, assessment::Model::into_proto)?,
         events: shown(each(&row, "events")?, event::Model::into_proto)?,
         groups_only_carrying: Groups(each(&row, "groups_only_carrying")?).into_proto()?,
-        benefit_map: map.map(|map| map.into_proto(project.id())).transpose()?,
+        benefit_map: map.map(|map| map.anonymous().into_proto(project.id())).transpose()?,
     };
     let open = open.into_iter().next();
     Ok(Some(Known { project, open, decided, dossier }))

@@ -45,6 +45,16 @@ pub struct Mapped {
     pub owes_goal: bool,
 }
 
+/// A measure that a benefit of the project and another benefit claim at once.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claim {
+    pub benefit: Uuid,
+    pub other: Uuid,
+    pub other_project: Uuid,
+    /// What the other is called; absent where who asks does not see it.
+    pub other_title: Option<String>,
+}
+
 /// A project's map, with what its nodes stand for.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Known {
@@ -54,6 +64,8 @@ pub struct Known {
     pub benefits: Vec<Mapped>,
     /// The goals that are on the map.
     pub goals: Vec<goals::Model>,
+    /// What its benefits claim that others claim too.
+    pub claims: Vec<Claim>,
 }
 
 impl Known {
@@ -70,7 +82,15 @@ pub const KNOWN: &str = "(SELECT json_build_object('map', row_to_json(m), \
             'owes_goal', NOT b.disbenefit AND b.state <> 'CANCELLED') ORDER BY b.created_at, b.id), '[]') \
         FROM benefits b WHERE b.organisation_id = p.organisation_id AND b.project_id = p.id), \
     'goals', (SELECT coalesce(json_agg(g), '[]') FROM strategy_goals g WHERE g.organisation_id = p.organisation_id \
-        AND g.id IN (SELECT (n->>'strategy_goal')::uuid FROM jsonb_array_elements(m.nodes) n)))::text \
+        AND g.id IN (SELECT (n->>'strategy_goal')::uuid FROM jsonb_array_elements(m.nodes) n)), \
+    'claims', (SELECT coalesce(json_agg(json_build_object('benefit', t.benefit_id, 'other', t.other_id, \
+            'other_project', t.other_project, 'other_title', o.title) ORDER BY t.benefit_id, t.other_id), '[]') \
+        FROM (SELECT c.benefit_id, d.benefit_id AS other_id, d.project_id AS other_project FROM measure_claims c \
+            JOIN measure_claims d ON d.organisation_id = c.organisation_id AND d.measure = c.measure \
+                AND d.pursued AND NOT d.stopped AND d.benefit_id <> c.benefit_id AND d.period && c.period \
+            WHERE c.organisation_id = p.organisation_id AND c.project_id = p.id AND c.pursued AND NOT c.stopped \
+            ORDER BY 1, 2 LIMIT 200) t \
+        LEFT JOIN benefits o ON o.organisation_id = p.organisation_id AND o.id = t.other_id))::text \
     FROM (SELECT) one LEFT JOIN benefit_maps m ON m.organisation_id = p.organisation_id AND m.project_id = p.id)";
 
 /// A project with its map.

@@ -6,7 +6,7 @@ use gevinst_proto::v1 as pb;
 use uuid::Uuid;
 
 use super::{
-    entity::Known,
+    entity::{Claim, Known},
     parts::{Node, principle},
     rules::{self, Lack},
 };
@@ -22,6 +22,16 @@ use crate::{
 const MOST: usize = 200;
 
 impl Known {
+    /// The same as it is asked about at gates and frozen: of what other projects claim too, only that one does, for that does
+    /// not depend on who asks.
+    pub fn anonymous(mut self) -> Self {
+        let own: BTreeSet<Uuid> = self.benefits.iter().map(|benefit| benefit.id).collect();
+        for claim in self.claims.iter_mut().filter(|claim| !own.contains(&claim.other)) {
+            claim.other_title = None;
+        }
+        self
+    }
+
     /// The map of this project.
     pub fn into_proto(self, project: ProjectId) -> Result<pb::BenefitMap> {
         let (drawn, findings) = (self.drawn(), self.findings()?);
@@ -63,6 +73,30 @@ impl Known {
         self.goals.iter().find(|goal| node.strategy_goal == Some(goal.id))
     }
 
+    /// A benefit's measure that another claims too, named as far as it is seen.
+    fn claimed_twice(&self, claim: &Claim, node: Option<&Node>) -> pb::BenefitMapFinding {
+        let own = self.benefits.iter().find(|benefit| benefit.id == claim.benefit);
+        let own = own.map(|benefit| benefit.title.as_str()).unwrap_or_default();
+        let said = match &claim.other_title {
+            Some(other) => (
+                format!("Gevinsterne »{own}« og »{other}« måles på det samme i de samme år."),
+                format!("The benefits “{own}” and “{other}” are measured by the same in the same years."),
+            ),
+            None => (
+                format!("Gevinsten »{own}« måles på det samme i de samme år som en gevinst i et andet projekt."),
+                format!(
+                    "The benefit “{own}” is measured by the same in the same years as a benefit of another project."
+                ),
+            ),
+        };
+        let seen = |id: Uuid| claim.other_title.is_some().then(|| id.to_string());
+        pb::BenefitMapFinding {
+            other_benefit: seen(claim.other),
+            other_project: seen(claim.other_project),
+            ..finding(Lack::MeasureClaimedTwice, node, Some(claim.benefit), said)
+        }
+    }
+
     fn findings(&self) -> Result<Vec<pb::BenefitMapFinding>> {
         let drawn = self.drawn();
         let owing: BTreeSet<Uuid> =
@@ -91,6 +125,9 @@ impl Known {
                 found.push(finding(Lack::GoalEnds, Some(node), None, (da, en)));
             }
         }
+        for claim in &self.claims {
+            found.push(self.claimed_twice(claim, on_map.get(&claim.benefit).copied()));
+        }
         found.sort_by_key(|finding| finding.kind);
         found.truncate(MOST);
         Ok(found)
@@ -103,6 +140,7 @@ fn finding(lack: Lack, node: Option<&Node>, benefit: Option<Uuid>, said: (String
         node: node.map(|node| node.key.clone()),
         benefit: benefit.map(|id| id.to_string()),
         text: Some(pb::LocalizedText { da: said.0, en: said.1 }),
+        ..Default::default()
     }
 }
 
@@ -131,7 +169,7 @@ fn said(lack: Lack, da: &str, en: &str) -> (String, String) {
             format!("Leverancen »{da}« fører hverken til en gevinst eller et mål."),
             format!("The output “{en}” leads to no benefit or goal."),
         ),
-        Lack::GoalNotReached | Lack::GoalEnds => {
+        Lack::GoalNotReached | Lack::GoalEnds | Lack::MeasureClaimedTwice => {
             (format!("Ingen gevinst fører til målet »{da}«."), format!("No benefit leads to the goal “{en}”."))
         }
     }

@@ -13,6 +13,8 @@ pub const LINE: i32 = 18;
 pub const PADDING: i32 = 12;
 /// Between two boxes of a column.
 const BELOW: i32 = 18;
+/// What an edge takes of a column that it crosses.
+const CROSSING: i32 = 8;
 /// Above the first boxes: room for the headings.
 const HEAD: i32 = 54;
 /// Round about.
@@ -42,39 +44,79 @@ pub struct Layout {
     pub height: i32,
     /// Of each node.
     pub places: Vec<Place>,
+    /// Of each edge, where it crosses the columns between its ends, past their boxes: left and height.
+    pub crossings: Vec<Vec<(i32, i32)>>,
     /// Of each kind that there is, the left of its first column.
     pub columns: Vec<(NodeKind, i32)>,
+}
+
+/// What takes room in a column: a node's box, or an edge on its way through.
+struct Slot {
+    column: usize,
+    y: i32,
+    height: i32,
+}
+
+impl Slot {
+    fn middle(&self) -> i32 {
+        self.y + self.height / 2
+    }
 }
 
 /// Places the nodes, of which `order` has each before all that it leads to.
 pub fn layout(kinds: &[NodeKind], labels: &[&str], order: &[usize], edges: &[Edge]) -> Layout {
     let (column_of, firsts) = columns(kinds, order, edges);
-    let count = column_of.iter().max().map_or(0, |last| last + 1);
     let x = |column: usize| MARGIN + i32::try_from(column).unwrap_or_default() * (WIDTH + GAP);
     let lines: Vec<Vec<String>> = labels.iter().map(|label| broken(label)).collect();
-    let mut places: Vec<Place> = lines
-        .into_iter()
-        .zip(&column_of)
-        .map(|(lines, column)| {
-            let height = i32::try_from(lines.len()).unwrap_or_default() * LINE + 2 * PADDING;
-            Place { x: x(*column), y: 0, height, lines }
-        })
-        .collect();
+    let height = |lines: &Vec<String>| i32::try_from(lines.len()).unwrap_or_default() * LINE + 2 * PADDING;
+    let boxed = lines.iter().zip(&column_of);
+    let mut slots: Vec<Slot> =
+        boxed.map(|(lines, column)| Slot { column: *column, y: 0, height: height(lines) }).collect();
+    let mut ways: Vec<Vec<usize>> = Vec::with_capacity(edges.len());
+    for edge in edges {
+        let crossed = column_of[edge.from] + 1..column_of[edge.to];
+        let first = slots.len();
+        slots.extend(crossed.map(|column| Slot { column, y: 0, height: CROSSING }));
+        ways.push([edge.from].into_iter().chain(first..slots.len()).chain([edge.to]).collect());
+    }
+    let bottom = stack(&mut slots, &ways);
+    let count = column_of.iter().max().map_or(1, |last| last + 1);
+    let crossing = |slot: &usize| (x(slots[*slot].column), slots[*slot].middle());
+    let crossings = ways.iter().map(|way| way[1..way.len() - 1].iter().map(crossing).collect()).collect();
+    let place =
+        |(lines, slot): (Vec<String>, &Slot)| Place { x: x(slot.column), y: slot.y, height: slot.height, lines };
+    Layout {
+        width: x(count) - GAP + MARGIN,
+        height: bottom - BELOW + MARGIN,
+        places: lines.into_iter().zip(&slots).map(place).collect(),
+        crossings,
+        columns: firsts.into_iter().map(|(kind, column)| (kind, x(column))).collect(),
+    }
+}
+
+/// Puts what is in a column one below the other, near what leads to it; what nothing leads to comes last, as it was set.
+/// Gives the lowest end.
+fn stack(slots: &mut [Slot], ways: &[Vec<usize>]) -> i32 {
+    let count = slots.iter().map(|slot| slot.column + 1).max().unwrap_or_default();
     let mut bottom = HEAD;
     for column in 0..count {
-        let mut nodes: Vec<usize> = (0..kinds.len()).filter(|node| column_of[*node] == column).collect();
-        // Near what leads to them; what nothing leads to comes as it was set.
-        nodes.sort_by_key(|node| middle_before(*node, edges, &places).unwrap_or(i32::MAX));
+        let middle_before = |slot: usize| {
+            let before = ways.iter().flat_map(|way| way.windows(2)).filter(|pair| pair[1] == slot);
+            let before: Vec<i32> = before.map(|pair| slots[pair[0]].middle()).collect();
+            let count = i32::try_from(before.len()).ok().filter(|count| *count > 0)?;
+            Some(before.iter().sum::<i32>() / count)
+        };
+        let there = (0..slots.len()).filter(|slot| slots[*slot].column == column);
+        let mut there: Vec<(i32, usize)> = there.map(|slot| (middle_before(slot).unwrap_or(i32::MAX), slot)).collect();
+        there.sort_unstable();
         let mut y = HEAD;
-        for node in nodes {
-            places[node].y = y;
-            y += places[node].height + BELOW;
+        for (_, slot) in there {
+            slots[slot].y = y;
+            y += slots[slot].height + BELOW;
         }
         bottom = bottom.max(y);
     }
-    let width = x(count.max(1)) - GAP + MARGIN;
-    let columns = firsts.into_iter().map(|(kind, column)| (kind, x(column))).collect();
-    Layout { width, height: bottom - BELOW + MARGIN, places, columns }
+    bottom
 }
 
 /// The column of each node, and the first of each kind that there is.
@@ -97,17 +139,6 @@ fn columns(kinds: &[NodeKind], order: &[usize], edges: &[Edge]) -> (Vec<usize>, 
         first += deepest + 1;
     }
     (columns, firsts)
-}
-
-/// How far down what leads to a node stands, on average.
-fn middle_before(node: usize, edges: &[Edge], places: &[Place]) -> Option<i32> {
-    let before: Vec<i32> = edges
-        .iter()
-        .filter(|edge| edge.to == node)
-        .map(|edge| places[edge.from].y + places[edge.from].height / 2)
-        .collect();
-    let count = i32::try_from(before.len()).ok().filter(|count| *count > 0)?;
-    Some(before.iter().sum::<i32>() / count)
 }
 
 /// A text in lines that fit into a box; a word that does not is cut.
@@ -158,6 +189,13 @@ mod tests {
             for other in &found.places[number + 1..] {
                 assert!(one.x != other.x || one.y + one.height < other.y || other.y + other.height < one.y);
             }
+        }
+        // From the output straight to the goal, past what stands between.
+        let crossings = found.crossings.last().unwrap();
+        assert_eq!(crossings.len(), 3);
+        for (x, y) in crossings {
+            let beside = |place: &&Place| place.x == *x;
+            assert!(found.places.iter().filter(beside).all(|place| *y < place.y || place.y + place.height < *y));
         }
         assert_eq!(found.columns.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [Output, Change, Benefit, Goal]);
     }

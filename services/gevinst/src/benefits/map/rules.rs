@@ -166,6 +166,7 @@ pub enum Lack {
     OutputLeadsNowhere = 6,
     GoalNotReached = 7,
     GoalEnds = 8,
+    MeasureClaimedTwice = 9,
 }
 
 /// Which kinds of nodes there are on some ways.

@@ -47,9 +47,9 @@ pub fn document(map: &pb::BenefitMap, of: &str, language: Language) -> Markup {
             }
             rect width=(width) height=(height) fill="#fff" {}
             (headings(&found, language))
-            @for edge in &edges { (line(&found, *edge)) }
+            @for (number, edge) in edges.iter().enumerate() { (line(&found, number, *edge)) }
             @for (place, kind) in found.places.iter().zip(&kinds) { (shown(place, *kind)) }
-            @for edge in &edges { (weight(&found, *edge)) }
+            @for (number, edge) in edges.iter().enumerate() { (weight(&found, number, *edge)) }
         }
     }
 }
@@ -102,42 +102,40 @@ fn shown(place: &Place, kind: NodeKind) -> Markup {
 
 const LINE_STEP: usize = layout::LINE as usize;
 
-/// Where an edge begins and ends.
-fn ends(found: &Layout, edge: Edge) -> ((i32, i32), (i32, i32)) {
+/// Where an edge begins, goes past others and ends.
+fn way(found: &Layout, number: usize, edge: Edge) -> ((i32, i32), &[(i32, i32)], (i32, i32)) {
     let (from, to) = (&found.places[edge.from], &found.places[edge.to]);
-    ((from.x + layout::WIDTH, from.y + from.height / 2), (to.x, to.y + to.height / 2))
+    let begin = (from.x + layout::WIDTH, from.y + from.height / 2);
+    (begin, &found.crossings[number], (to.x, to.y + to.height / 2))
 }
 
-fn line(found: &Layout, edge: Edge) -> Markup {
-    let ((x, y), (to_x, to_y)) = ends(found, edge);
-    let (near, far) = (x + layout::GAP / 2, to_x - layout::GAP / 2);
-    let width = if edge.weight >= 67 {
-        "2.5"
-    } else if edge.weight >= 34 {
-        "1.75"
-    } else {
-        "1"
-    };
-    html! {
-        path d=(format!("M{x} {y}C{near} {y} {far} {to_y} {to_x} {to_y}")) fill="none" stroke="#444" stroke-width=(width)
-            marker-end="url(#map-arrow)" {}
+fn line(found: &Layout, number: usize, edge: Edge) -> Markup {
+    let ((mut x, mut y), crossings, end) = way(found, number, edge);
+    let mut path = format!("M{x} {y}");
+    for &(to_x, to_y) in crossings.iter().chain([&end]) {
+        let half = x + layout::GAP / 2;
+        path.push_str(&format!("C{half} {y} {half} {to_y} {to_x} {to_y}"));
+        (x, y) = (to_x, to_y);
+        if (x, y) != end {
+            x += layout::WIDTH;
+            path.push_str(&format!("H{x}"));
+        }
     }
+    let width = match edge.weight {
+        67.. => "2.5",
+        34.. => "1.75",
+        _ => "1",
+    };
+    html! { path d=(path) fill="none" stroke="#444" stroke-width=(width) marker-end="url(#map-arrow)" {} }
 }
 
-/// An edge's weight, near its beginning: there no box is in the way.
-fn weight(found: &Layout, edge: Edge) -> Markup {
-    let ((x, y), (to_x, to_y)) = ends(found, edge);
-    // So many hundredths of the curve lie before the middle of the first gap.
-    let (half, length) = (i64::from(layout::GAP / 2), i64::from(to_x - x));
-    let across = |gone: i64| {
-        let left = 100 - gone;
-        3 * left * left * gone * half + 3 * left * gone * gone * (length - half) + gone * gone * gone * length
-    };
-    let gone = (0..100).find(|gone| across((*gone).into()) >= half * 1_000_000).unwrap_or(100);
-    let down = y + (to_y - y) * gone * gone / 100 * (300 - 2 * gone) / 10_000;
+/// An edge's weight, in the middle of its first part.
+fn weight(found: &Layout, number: usize, edge: Edge) -> Markup {
+    let ((x, y), crossings, end) = way(found, number, edge);
+    let next = crossings.first().unwrap_or(&end);
+    let (x, y) = (x + layout::GAP / 2, (y + next.1) / 2);
     html! {
-        text x=(x + layout::GAP / 2) y=(down + 4) text-anchor="middle" font-size="12" stroke="#fff" stroke-width="4"
-            paint-order="stroke"
-        { (edge.weight) " %" }
+        rect x=(x - 19) y=(y - 8) width="38" height="16" rx="3" fill="#fff" {}
+        text x=(x) y=(y + 4) text-anchor="middle" font-size="12" { (edge.weight) " %" }
     }
 }
