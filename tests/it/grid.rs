@@ -195,6 +195,8 @@ fn program_decides_nothing_and_gives_no_authority() {
         "gate_model.publish",
         "role_grant.create",
         "role_grant.revoke",
+        "strategy_goal.create",
+        "strategy_goal.end",
     ];
     assert_eq!(personal, BTreeSet::from(expected));
     // Not theirs to lend, and not theirs to answer: what it takes is to hold the grant, or to be nominated, which a program
