@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 7] = [
+const MIGRATIONS: [SqlMigration; 8] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -62,6 +62,11 @@ const MIGRATIONS: [SqlMigration; 7] = [
         name: "m20261124_000004_benefit_map",
         up: include_str!("../sql/m20261124_000004_benefit_map.up.sql"),
         down: include_str!("../sql/m20261124_000004_benefit_map.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000006_realisation",
+        up: include_str!("../sql/m20261124_000006_realisation.up.sql"),
+        down: include_str!("../sql/m20261124_000006_realisation.down.sql"),
     },
 ];
 

@@ -22,11 +22,12 @@ BEYOND_SCHEMA = {
 # is measured has been. A unit's days, which have an order, and where it is moved, which is not where it is. A file. A gate
 # model, which is checked as a whole; a criterion, which the model names, and its evidence; conditions and reasons to hold,
 # which belong to their outcomes; days, which the calendar has. And a 64-bit integer, which is text: no keyword bounds what
-# it says.
+# it says. A policy's figures, which agree with each other, and the steps of a budget.
 DEPENDENT = re.compile(
     r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on|valid_from|valid_until|parent|content(\[.+)?"
     r"|baseline|target|targets(\[.+)?|measure\..+|cashability|groups\[.+|start\..+|baseline_evidence\..+|price_level_year|value"
     r"|definition\..+|criterion|evidence|hold_reasons|conditions(\[.+)?|\w+_on|(amount|budget)_ore|days"
+    r"|review_months|missing_days|red_below|realised_from|partly_from|reference|number|step"
 )
 
 PATIENCE = re.compile(r"[0-9]{1,5}([.][0-9]{1,3})?(s|ms)?")

@@ -116,7 +116,8 @@ def check_progress(number, kind, baseline, target, actual):
 services = sorted(reflection.get_services())
 expect("services of the contract", [name for name in services if name.startswith("gevinst.v1.")], [
     f"gevinst.v1.{name}Service" for name in (
-        "Access", "Audit", "BenefitMap", "BenefitReport", "Benefit", "Condition", "Dossier", "Funding", "Gate", "Lesson", "Organisation", "Plan", "Project", "Strategy"
+        "Access", "Audit", "BenefitMap", "BenefitReport", "Benefit", "Condition", "Dossier", "Funding", "Gate", "Lesson",
+        "Organisation", "Plan", "Project", "Realisation", "Strategy"
     )
 ])
 print(f"reflection: {len(services)} services")

@@ -80,6 +80,7 @@ fn invariant_2_transport_named_at_the_edge_only() {
         "organisations/grpc.rs",
         "plans/grpc.rs",
         "projects/grpc.rs",
+        "realisation/grpc.rs",
         "server.rs",
         "strategy/grpc.rs",
         "web.rs",

@@ -26,20 +26,20 @@ use crate::{
 };
 
 /// How often the servers here look; their lease is three times that.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Already over, whatever the time.
 const OVERDUE: Condition<'static> =
     Condition { owner: "condition-owner", due_on: "2026-01-31", blocking: true, state: ConditionState::Open };
 
 /// A database of the test's own, as its owner.
-struct Base {
+pub struct Base {
     name: String,
     owner: DatabaseConnection,
 }
 
 impl Base {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let name = cli::migrated().await;
         Self { owner: cli::owner(&name).await, name }
     }
@@ -48,22 +48,22 @@ impl Base {
         cli::url(&CLUSTER.runtime, &self.name)
     }
 
-    fn config(&self, clock: Option<Duration>) -> Config {
+    pub fn config(&self, clock: Option<Duration>) -> Config {
         Config { clock, database_url: gevinst::config::Secret::new(self.url()), ..config() }
     }
 
     /// A server that looks, and an organisation.
-    async fn ticking(&self) -> World {
+    pub async fn ticking(&self) -> World {
         World::on(&self.name, self.config(Some(LOOK_EVERY))).await
     }
 
     /// One that does not.
-    async fn idle(&self) -> World {
+    pub async fn idle(&self) -> World {
         World::on(&self.name, self.config(None)).await
     }
 
     /// One number from what the whole database holds; asked as the superuser, whom no policy holds.
-    async fn number(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> i64 {
+    pub async fn number(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> i64 {
         let admin = Database::connect(cli::url(&CLUSTER.admin, &self.name)).await.unwrap();
         let row = admin.query_one_raw(gevinst::db::postgres(sql, values)).await.unwrap().unwrap();
         admin.close().await.unwrap();
@@ -87,7 +87,7 @@ impl Base {
     }
 
     /// Waits until a replica that holds the lease has looked and looked again: what it was to do before, it has done.
-    async fn until_looked(&self) {
+    pub async fn until_looked(&self) {
         for _ in 0..3 {
             let before = self.holder().await;
             until("the clock looks", async || self.holder().await.is_some_and(|now| Some(now) != before)).await;
@@ -114,12 +114,12 @@ async fn project(world: &World) -> (pb::Project, pb::GateReview) {
 }
 
 /// Sets the time.
-fn turn(clock: &Clock, to: OffsetDateTime) {
+pub fn turn(clock: &Clock, to: OffsetDateTime) {
     clock.advance(to - clock.now());
 }
 
 /// A number among a server's metrics.
-async fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
+pub async fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
     let text = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
     text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok()).unwrap()
 }

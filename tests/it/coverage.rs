@@ -21,7 +21,7 @@ use crate::{
     harness::{Person, World, bare_model, owner},
     owners,
     plans::{baseline, planned as increment},
-    strategy,
+    realisation, strategy,
 };
 
 /// Services that answer without a token, and why.
@@ -43,7 +43,7 @@ const FOR_EACH: [&str; 1] = ["ImportMeasurements"];
 pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
-    assert_eq!(services.len(), 14);
+    assert_eq!(services.len(), 15);
     let (streams, calls): (Vec<_>, Vec<_>) = services
         .iter()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -81,6 +81,8 @@ pub struct Objects {
     to_approve: pb::BenefitOwnership,
     to_accept: pb::Benefit,
     to_decline: pb::Benefit,
+    economic: pb::Benefit,
+    to_review: pb::Benefit,
     model: pb::GateModel,
     to_prepare: pb::Project,
     to_migrate: pb::Project,
@@ -148,6 +150,8 @@ impl Objects {
             to_withdraw: world.submitted(&world.project().await, GateCode::G1).await,
             to_update: world.benefit(&held, "1", "2").await,
             to_plan: world.benefit(&held, "1", "2").await,
+            economic: realisation::economic(world, &held).await,
+            to_review: realisation::realising(world).await,
             to_approve: owners::awaiting(world, &world.benefit(&held, "1", "2").await, "expert").await,
             to_accept: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
             to_decline: owners::excepted(world, &world.benefit(&held, "1", "2").await, "portfolio-office").await,
@@ -197,8 +201,18 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
     let (request, role) = match method {
         "ListOrganisations" => return (json!({}), office),
         "GetBenefitRollup" | "GetValueByGroup" => (json!({}), office),
-        "GetOrganisation" | "ListOrgUnits" | "ListPortfolios" | "ListProjects" | "GetGateModel" | "ListBenefits"
-        | "ListConditions" => (json!({}), office),
+        "GetOrganisation"
+        | "ListOrgUnits"
+        | "ListPortfolios"
+        | "ListProjects"
+        | "GetGateModel"
+        | "ListBenefits"
+        | "ListConditions"
+        | "GetBenefitPolicy"
+        | "ListBudgetEffects"
+        | "ListDueBenefitReviews"
+        | "ListMeasurementCalendar"
+        | "ListBenefitEvents" => (json!({}), office),
         "MeetCondition" => (
             json!({"condition": of.to_meet, "evidence": [{"title": "t", "uri": "https://esdh.example/1"}], "reason": "r"}),
             office,
@@ -287,6 +301,18 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
         ),
         "AcceptBenefitOwnership" => (json!({"benefit": of.to_accept.id}), office),
         "DeclineBenefitOwnership" => (json!({"benefit": of.to_decline.id, "reason": "r"}), office),
+        "SetBenefitPolicy" => (
+            json!({"replacesVersion": 0, "reviewMonths": [6, 12], "graceDays": 14, "missingDays": 60,
+                "yellowBelow": "0.9", "redBelow": "0.8", "realisedFrom": "0.9", "partlyFrom": "0.1", "reason": "r"}),
+            office,
+        ),
+        "RecordBudgetEffect" => (
+            json!({"benefit": of.economic.id, "account": "5.46", "year": 2028, "step": "BUDGET_STEP_PROMISED",
+                "amountOre": "1"}),
+            office,
+        ),
+        "GetBudgetEffect" | "ListBenefitReviews" => (json!({"benefit": of.benefit.id}), office),
+        "RecordBenefitReview" => (json!({"benefit": of.to_review.id, "statement": "s"}), office),
         "RecordMeasurement" => {
             (json!({"benefit": of.benefit.id, "value": "1", "measuredOn": "2026-01-31", "source": "s"}), office)
         }

@@ -140,7 +140,7 @@ async fn benefits_are_owned_measured_and_handed_over(demo: &Demo) {
     let dossier = demo.dossier("P06").await;
     let [prints] = &dossier.benefits[..] else { panic!("{:?}", dossier.benefits) };
     let prints = prints.benefit.as_ref().unwrap();
-    assert_eq!((prints.state(), prints.owner_state()), (BenefitState::Measuring, BenefitOwnerState::Accepted));
+    assert_eq!((prints.state(), prints.owner_state()), (BenefitState::PartlyRealised, BenefitOwnerState::Accepted));
     assert_eq!(prints.owner, "ny-leder-borgerservice");
     let ask = pb::ListBenefitOwnershipsRequest {
         organisation: organisation(),
@@ -156,6 +156,11 @@ async fn benefits_are_owned_measured_and_handed_over(demo: &Demo) {
     let years = progress.against_baseline.unwrap().years;
     let shares: Vec<&str> = years.iter().map(pb::BenefitYear::share).collect();
     assert_eq!(shares, ["0.8276", "0.8678", "0.7414"], "realised in part");
+
+    assert_eq!(prints.outcome(), pb::BenefitOutcome::PartlyRealised);
+    let ask = pb::GetBudgetEffectRequest { organisation: organisation(), benefit: prints.id.clone() };
+    let cashed = demo.reader.call(ask).await.unwrap();
+    assert!(format!("{cashed:?}").contains("removed_ore: 15000000"), "{cashed:?}");
 
     let dossier = demo.dossier("P02").await;
     let [driving, _, clearing] = &dossier.benefits[..] else { panic!("{:?}", dossier.benefits) };

@@ -185,6 +185,8 @@ fn program_decides_nothing_and_gives_no_authority() {
         "authority_rule.end",
         "authority_rule.set",
         "benefit.approve_owner",
+        "benefit.review",
+        "benefit_policy.set",
         "condition.approve_waiver",
         "criterion.assess",
         "delegation.approve",

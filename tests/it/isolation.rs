@@ -26,9 +26,13 @@ const HOLES: [(&str, &str); 1] = [
 ];
 
 /// Tables whose rows the runtime role may never change or remove.
-const APPEND_ONLY: [&str; 11] = [
+const APPEND_ONLY: [&str; 15] = [
     "audit_entries",
+    "benefit_events",
     "benefit_plans",
+    "benefit_policies",
+    "benefit_reviews",
+    "budget_effects",
     "criterion_assessments",
     "direction_changes",
     "expenditures",
@@ -136,9 +140,12 @@ async fn every_table_has_its_policies_and_no_way_round_them_and_a_new_one_withou
     let filtered = tables(&run).await.into_iter().filter(|table| table.filtered).map(|table| table.name);
     let mut expected = [
         &[
+            "benefit_events",
             "benefit_ownerships",
             "benefit_plans",
+            "benefit_reviews",
             "benefits",
+            "budget_effects",
             "conditions",
             "gate_reviews",
             "gate_votes",
@@ -297,6 +304,7 @@ async fn raw_sql_across_organisations_on_the_runtime_role_sees_nothing() {
 /// A row in each table that commands with teeth fill.
 async fn everything(world: &World) {
     let (organisation, project) = (world.organisation, world.project().await);
+    let benefit = world.benefit(&project, "1", "2").await.id.parse().unwrap();
     let review = world.submitted(&project, pb::GateCode::G1).await.id.parse().unwrap();
     let project = project.id.parse().unwrap();
     let sql = [
@@ -306,6 +314,8 @@ async fn everything(world: &World) {
         rows::condition(organisation, Uuid::from_u128(1), project, review, "owner"),
         rows::gate_model(organisation),
         rows::strategy_goal(organisation),
+        rows::followed(organisation, project, benefit),
+        rows::benefit_policy(organisation),
     ];
     runtime_role().await.execute_unprepared(&sql.concat()).await.unwrap();
 }

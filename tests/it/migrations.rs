@@ -225,6 +225,10 @@ async fn names_that_gates_tables_allow_are_the_contracts() {
         ("benefits", "measure_frequency", "MeasureFrequency", "MEASURE_FREQUENCY_"),
         ("benefits", "measure_aggregation", "MeasureAggregation", "MEASURE_AGGREGATION_"),
         ("benefits", "measure_direction", "MeasureDirection", "MEASURE_DIRECTION_"),
+        ("budget_effects", "step", "BudgetStep", "BUDGET_STEP_"),
+        ("benefit_reviews", "outcome", "BenefitOutcome", "BENEFIT_OUTCOME_"),
+        ("benefit_reviews", "share_basis", "ReviewShareBasis", "REVIEW_SHARE_BASIS_"),
+        ("benefit_events", "kind", "BenefitEventKind", "BENEFIT_EVENT_KIND_"),
     ] {
         let sql = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2";
         let values = [table.into(), format!("{table}_{column}_check").into()];

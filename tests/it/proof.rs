@@ -18,7 +18,7 @@ use self::{
 };
 
 /// Clauses that can go without anything more being allowed, which is proved too, and why they stay: (policy, clause, why).
-const REDUNDANT: [(&str, &str, &str); 4] = [
+const REDUNDANT: [(&str, &str, &str); 5] = [
     (
         "grant-what-one-holds",
         "its actions, for any RoleGrant",
@@ -36,6 +36,11 @@ const REDUNDANT: [(&str, &str, &str); 4] = [
     ),
     (
         "the-clock-finds-orphans",
+        "its actions, for any Benefit",
+        "the clock is forbidden all else; it says by itself what it is for",
+    ),
+    (
+        "the-clock-reminds",
         "its actions, for any Benefit",
         "the clock is forbidden all else; it says by itself what it is for",
     ),

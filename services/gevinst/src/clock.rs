@@ -1,5 +1,6 @@
 //! The clock: what happens because a day has passed, without anybody's call. Conditions lapse when their last day is over
-//! in Denmark, and benefits are orphaned whose owner has departed (I11).
+//! in Denmark, benefits are orphaned whose owner has departed (I11), and measurements and reviews are told of that have
+//! become due, late or missing.
 //!
 //! One replica at a time does it: the one that holds the lease in `clock_leases`, which counts by the database's time
 //! and which another takes once it has run out. The lease saves work and keeps order; it is not what makes a thing happen
@@ -19,6 +20,7 @@ use crate::{
     ctx::{App, Ctx},
     error::{Error, Result},
     ids::{BenefitId, ConditionId, OrganisationId},
+    realisation::calendar,
     telemetry::{self, Metrics},
     wire::today,
 };
@@ -37,13 +39,14 @@ const AT_ONCE: i64 = 100;
 enum Due {
     Condition(ConditionId),
     Benefit(BenefitId),
+    Reminder(BenefitId),
 }
 
 impl Due {
     fn id(self) -> Uuid {
         match self {
             Self::Condition(id) => id.uuid(),
-            Self::Benefit(id) => id.uuid(),
+            Self::Benefit(id) | Self::Reminder(id) => id.uuid(),
         }
     }
 
@@ -52,13 +55,16 @@ impl Due {
         match self {
             Self::Condition(_) => "clock/LapseConditions",
             Self::Benefit(_) => "clock/OrphanBenefits",
+            Self::Reminder(_) => "clock/RemindOfBenefits",
         }
     }
 
-    async fn run(self, ctx: Ctx) -> Result<()> {
+    /// Does it; how many times something happened.
+    async fn run(self, ctx: Ctx) -> Result<u64> {
         match self {
-            Self::Condition(id) => conditions::lapse(ctx, id).await,
-            Self::Benefit(id) => benefits::owners::orphan(ctx, id).await,
+            Self::Condition(id) => conditions::lapse(ctx, id).await.map(|()| 1),
+            Self::Benefit(id) => benefits::owners::orphan(ctx, id).await.map(|()| 1),
+            Self::Reminder(id) => calendar::remind(ctx, id).await,
         }
     }
 }
@@ -131,8 +137,11 @@ impl Work {
         let db = &self.app.db;
         let overdue = db.overdue(today, tried, AT_ONCE).await?.into_iter();
         let departed = db.departed(today, tried, AT_ONCE).await?.into_iter();
+        let to_remind = db.to_remind(today, tried, AT_ONCE).await?.into_iter();
         let overdue = overdue.map(|(organisation, id)| (organisation, Due::Condition(id)));
-        Ok(overdue.chain(departed.map(|(organisation, id)| (organisation, Due::Benefit(id)))).collect())
+        let departed = departed.map(|(organisation, id)| (organisation, Due::Benefit(id)));
+        let to_remind = to_remind.map(|(organisation, id)| (organisation, Due::Reminder(id)));
+        Ok(overdue.chain(departed).chain(to_remind).collect())
     }
 
     /// Does one. It is an error only where there is no use in trying the next.
@@ -155,13 +164,17 @@ impl Work {
         let done = due.run(ctx).instrument(span.clone()).await;
         let _entered = span.enter();
         match (done, due) {
-            (Ok(()), Due::Condition(condition)) => {
+            (Ok(_), Due::Condition(condition)) => {
                 self.metrics.conditions_lapsed.inc();
                 tracing::info!(%organisation, %condition, "condition lapsed");
             }
-            (Ok(()), Due::Benefit(benefit)) => {
+            (Ok(_), Due::Benefit(benefit)) => {
                 self.metrics.benefits_orphaned.inc();
                 tracing::info!(%organisation, %benefit, "benefit orphaned");
+            }
+            (Ok(events), Due::Reminder(benefit)) => {
+                self.metrics.benefit_events.inc_by(events);
+                tracing::info!(%organisation, %benefit, events, "benefit looked at");
             }
             // Settled in between, or something to try again.
             (Err(Error::Conflict(error)), _) => tracing::info!(%organisation, %id, %error, "not done by the clock"),

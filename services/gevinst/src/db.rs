@@ -258,6 +258,19 @@ impl Db {
         self.due(departed, today, but, most).await
     }
 
+    /// Benefits of which something has become due, late or missing, but for these: so many at most, of all organisations, in
+    /// one round trip.
+    pub async fn to_remind(
+        &self,
+        today: Date,
+        but: &[Uuid],
+        most: i64,
+    ) -> Result<Vec<(OrganisationId, BenefitId)>, DbErr> {
+        let looks = "SELECT b.organisation_id, b.id FROM benefits b WHERE b.organisation_id = one.id \
+            AND b.next_look_on <= $1 AND b.id <> ALL ($2)";
+        self.due(looks, today, but, most).await
+    }
+
     /// What a day has made due, by a question about the organisation `one.id`, the day `$1` and what is not asked for `$2`.
     ///
     /// Each side names a column of the one before, as in [`Self::organisations`]: which organisations there are is asked

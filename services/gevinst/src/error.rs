@@ -261,6 +261,43 @@ pub enum Error {
         /// What was to be changed, separated by commas.
         fields: String,
     },
+    /// Only money can be taken out of a budget.
+    BenefitNotEconomic,
+    /// Only cashable money can be taken out of a budget.
+    BenefitNotCashable {
+        /// What becomes of it instead.
+        cashability: String,
+    },
+    /// The step before is not there, or less is left of it.
+    BudgetStepNotCovered {
+        /// Which.
+        before: &'static str,
+        /// What is left of it, in øre.
+        left_ore: i64,
+    },
+    /// The next step rests on what is to be corrected.
+    BudgetStepNeeded {
+        /// Which.
+        after: &'static str,
+        /// What it comes to, in øre.
+        needed_ore: i64,
+    },
+    /// Another entry has taken its place.
+    BudgetEffectCorrected {
+        /// Which.
+        corrected_by: crate::ids::BudgetEffectId,
+    },
+    /// The project has not gone into realisation.
+    NotInRealisation,
+    /// Another outcome than the figures say, without a reason.
+    OutcomeDeviates {
+        /// What they say.
+        by_rule: &'static str,
+    },
+    /// Realised, though nothing was measured.
+    OutcomeNotMeasured,
+    /// The figures say nothing.
+    OutcomeOpen,
     /// The name is in use.
     NameTaken {
         /// The type of what bears it.
@@ -385,6 +422,15 @@ impl Error {
             Self::MeasurementCorrected { .. } => ErrorReason::MeasurementCorrected,
             Self::BenefitFrozen { .. } => ErrorReason::BenefitFrozen,
             Self::BenefitMapCycle { .. } => ErrorReason::BenefitMapCycle,
+            Self::BenefitNotEconomic => ErrorReason::BenefitNotEconomic,
+            Self::BenefitNotCashable { .. } => ErrorReason::BenefitNotCashable,
+            Self::BudgetStepNotCovered { .. } => ErrorReason::BudgetStepNotCovered,
+            Self::BudgetStepNeeded { .. } => ErrorReason::BudgetStepNeeded,
+            Self::BudgetEffectCorrected { .. } => ErrorReason::BudgetEffectCorrected,
+            Self::NotInRealisation => ErrorReason::NotInRealisation,
+            Self::OutcomeDeviates { .. } => ErrorReason::OutcomeDeviates,
+            Self::OutcomeNotMeasured => ErrorReason::OutcomeNotMeasured,
+            Self::OutcomeOpen => ErrorReason::OutcomeOpen,
             Self::NameTaken { .. } => ErrorReason::NameTaken,
             Self::ExternalIdTaken { .. } => ErrorReason::ExternalIdTaken,
             Self::UnitCycle => ErrorReason::UnitCycle,
@@ -448,6 +494,15 @@ impl Error {
             | Self::ExceptionNotApproved
             | Self::MeasurementCorrected { .. }
             | Self::BenefitFrozen { .. }
+            | Self::BenefitNotEconomic
+            | Self::BenefitNotCashable { .. }
+            | Self::BudgetStepNotCovered { .. }
+            | Self::BudgetStepNeeded { .. }
+            | Self::BudgetEffectCorrected { .. }
+            | Self::NotInRealisation
+            | Self::OutcomeDeviates { .. }
+            | Self::OutcomeNotMeasured
+            | Self::OutcomeOpen
             | Self::NameTaken { .. }
             | Self::ExternalIdTaken { .. }
             | Self::UnitCycle => Code::FailedPrecondition,
@@ -497,6 +552,15 @@ impl Error {
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::BenefitFrozen { fields } => vec![("fields", fields.clone())],
             Self::BenefitMapCycle { nodes } => vec![("nodes", nodes.clone())],
+            Self::BenefitNotCashable { cashability } => vec![("cashability", cashability.clone())],
+            Self::BudgetStepNotCovered { before, left_ore } => {
+                vec![("before", (*before).to_owned()), ("left_ore", left_ore.to_string())]
+            }
+            Self::BudgetStepNeeded { after, needed_ore } => {
+                vec![("after", (*after).to_owned()), ("needed_ore", needed_ore.to_string())]
+            }
+            Self::BudgetEffectCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
+            Self::OutcomeDeviates { by_rule } => vec![("by_rule", (*by_rule).to_owned())],
             Self::NotADelegate { of } => vec![("acting_for", of.clone())],
             Self::AlreadyEnded { kind } => vec![("type", (*kind).to_owned())],
             Self::VotesDiffer { outcome } => vec![("outcome", outcome.clone())],

@@ -70,6 +70,14 @@ kinds! {
     StrategyGoal StrategyGoalId "strategy_goal";
     /// A measurement of a benefit.
     Measurement MeasurementId "measurement";
+    /// A version of how an organisation follows its benefits.
+    BenefitPolicy BenefitPolicyId "benefit_policy";
+    /// A step of what a benefit takes out of the budget.
+    BudgetEffect BudgetEffectId "budget_effect";
+    /// What a review has found of a benefit.
+    BenefitReview BenefitReviewId "benefit_review";
+    /// That a measurement or a review was due, late or missing.
+    BenefitEvent BenefitEventId "benefit_event";
     /// A role granted.
     RoleGrant RoleGrantId "role_grant";
     /// A role lent.

@@ -39,6 +39,7 @@
 //! | [`dossier`] | `DossierService` |
 //! | [`benefits`] | `BenefitService`, `BenefitReportService`, `BenefitMapService` |
 //! | [`strategy`] | `StrategyService` |
+//! | [`realisation`] | `RealisationService` |
 //! | [`access`] | `AccessService` |
 //! | [`audit`] | `AuditService` |
 //!
@@ -85,6 +86,7 @@ pub mod plans;
 pub mod projects;
 mod rates;
 pub mod readiness;
+pub mod realisation;
 pub mod server;
 mod shares;
 pub mod strategy;

@@ -33,6 +33,8 @@ pub enum FieldKind {
     Time,
     /// A day (YYYY-MM-DD): all comparisons.
     Date,
+    /// A whole number: all comparisons.
+    Number,
     /// One of these names: `=`, `!=`.
     Name(fn(&str) -> bool),
     /// UUIDs of which one is asked for: `=` it is among them, `!=` it is not.
@@ -232,6 +234,7 @@ fn read(text: &str, kind: &FieldKind) -> Result<Value, String> {
         FieldKind::Date => Date::parse(text, format_description!("[year]-[month]-[day]"))
             .map(Value::from)
             .map_err(|_| "a day such as \"2026-01-31\"".to_owned()),
+        FieldKind::Number => text.parse::<i32>().map(Value::from).map_err(|_| "a whole number".to_owned()),
         FieldKind::Name(known) if known(text) => Ok(text.into()),
         FieldKind::Name(_) => Err("one of its names, as in the answers but without the prefix".to_owned()),
     }
@@ -310,7 +313,7 @@ impl<C: ColumnTrait> Reading<C> {
                 _ => Err(self.refuse(&format!("{} takes = and !=", field.name))),
             };
         }
-        let ordered = matches!(field.kind, FieldKind::Time | FieldKind::Date);
+        let ordered = matches!(field.kind, FieldKind::Time | FieldKind::Date | FieldKind::Number);
         match comparator {
             Comparator::Equal => Ok(column.eq(read)),
             Comparator::NotEqual => Ok(column.clone().ne(read).or(column.is_null())),

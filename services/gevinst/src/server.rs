@@ -215,6 +215,10 @@ impl Server {
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
+                v1::realisation_service_server::RealisationServiceServer::new(service.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
                 v1::access_service_server::AccessServiceServer::new(service.clone())
                     .max_decoding_message_size(MAX_MESSAGE),
             )

@@ -167,6 +167,8 @@ pub struct Metrics {
     pub conditions_lapsed: Counter,
     /// Benefits whose owner this replica's clock has found to have departed.
     pub benefits_orphaned: Counter,
+    /// What this replica's clock has told of measurements and reviews that were due, late or missing.
+    pub benefit_events: Counter,
     ready: Gauge<f64, AtomicU64>,
 }
 
@@ -191,6 +193,9 @@ impl Default for Metrics {
         let benefits_orphaned = Counter::default();
         let help = "Benefits whose owner this replica's clock has found to have departed";
         registry.register("benefits_orphaned", help, benefits_orphaned.clone());
+        let benefit_events = Counter::default();
+        let help = "Measurements and reviews that this replica's clock has found due, late or missing";
+        registry.register("benefit_events", help, benefit_events.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -205,6 +210,7 @@ impl Default for Metrics {
             clock,
             conditions_lapsed,
             benefits_orphaned,
+            benefit_events,
             ready,
         }
     }

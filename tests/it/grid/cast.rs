@@ -67,7 +67,8 @@ pub fn about(action: Action) -> About {
         | Action::TokenDenialLift
         | Action::GateModelPublish
         | Action::StrategyGoalCreate
-        | Action::StrategyGoalEnd => About::Organisation,
+        | Action::StrategyGoalEnd
+        | Action::BenefitPolicySet => About::Organisation,
         Action::OrgUnitCreate | Action::OrgUnitUpdate | Action::OrgUnitMove | Action::ProjectRegister => About::Unit,
         Action::ProjectRead
         | Action::ProjectUpdate
@@ -100,7 +101,11 @@ pub fn about(action: Action) -> About {
         | Action::BenefitApproveOwner
         | Action::BenefitAcceptOwnership
         | Action::BenefitDeclineOwnership
-        | Action::BenefitOrphan => About::Benefit,
+        | Action::BenefitOrphan
+        | Action::BenefitReview
+        | Action::BenefitRemind
+        | Action::BudgetEffectPromise
+        | Action::BudgetEffectRecord => About::Benefit,
         Action::RoleGrantCreate | Action::RoleGrantRevoke => About::Grant,
         Action::DelegationPropose | Action::DelegationApprove | Action::DelegationEnd => About::Delegation,
     }

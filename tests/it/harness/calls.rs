@@ -137,6 +137,18 @@ rpcs! {
         "EndStrategyGoal" EndStrategyGoalRequest EndStrategyGoalResponse,
         "ListStrategyGoals" ListStrategyGoalsRequest ListStrategyGoalsResponse,
     }
+    "RealisationService" {
+        "GetBenefitPolicy" GetBenefitPolicyRequest GetBenefitPolicyResponse,
+        "SetBenefitPolicy" SetBenefitPolicyRequest SetBenefitPolicyResponse,
+        "RecordBudgetEffect" RecordBudgetEffectRequest RecordBudgetEffectResponse,
+        "ListBudgetEffects" ListBudgetEffectsRequest ListBudgetEffectsResponse,
+        "GetBudgetEffect" GetBudgetEffectRequest GetBudgetEffectResponse,
+        "RecordBenefitReview" RecordBenefitReviewRequest RecordBenefitReviewResponse,
+        "ListBenefitReviews" ListBenefitReviewsRequest ListBenefitReviewsResponse,
+        "ListDueBenefitReviews" ListDueBenefitReviewsRequest ListDueBenefitReviewsResponse,
+        "ListMeasurementCalendar" ListMeasurementCalendarRequest ListMeasurementCalendarResponse,
+        "ListBenefitEvents" ListBenefitEventsRequest ListBenefitEventsResponse,
+    }
     "AccessService" {
         "GrantRole" GrantRoleRequest GrantRoleResponse,
         "RevokeRoleGrant" RevokeRoleGrantRequest RevokeRoleGrantResponse,

@@ -597,6 +597,14 @@ impl World {
                         self.office().call(self.measurement(&benefit, "40", "2026-01-31")).await.unwrap();
                     }
                 }
+                "S30_OUTCOMES" => {
+                    let filter = format!("project = \"{id}\"");
+                    let request =
+                        pb::ListBenefitsRequest { organisation: organisation.clone(), filter, ..Default::default() };
+                    for benefit in self.office().call(request).await.unwrap().benefits {
+                        self.office().call(crate::realisation::review(self, &benefit)).await.unwrap();
+                    }
+                }
                 "I05" => self.appropriated(project, amount_ore).await,
                 "I20" => drop(self.office().call(self.lesson(project)).await.unwrap()),
                 other => panic!("nobody here knows how to meet {other}"),

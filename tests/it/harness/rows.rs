@@ -89,6 +89,29 @@ pub fn strategy_goal(organisation: Uuid) -> String {
     )
 }
 
+/// What became of a benefit: an effect on the budget, a review, an event.
+pub fn followed(organisation: Uuid, project: Uuid, benefit: Uuid) -> String {
+    format!(
+        "INSERT INTO budget_effects (organisation_id, id, benefit_id, project_id, account, year, step, amount_ore, reference, \
+            recorder, recorded_at) \
+         VALUES ('{organisation}', gen_random_uuid(), '{benefit}', '{project}', 'Konto', 2028, 'PROMISED', 1, '', 'nogen', now()); \
+         INSERT INTO benefit_reviews (organisation_id, id, benefit_id, outcome, deviation_reason, statement, plan_number, \
+            baseline, target, policy_version, realised_from, partly_from, reviewer, reviewed_at) \
+         VALUES ('{organisation}', gen_random_uuid(), '{benefit}', 'CANCELLED', 'Væk', 'Væk', 0, 1, 2, 0, 0.9, 0.1, 'nogen', now()); \
+         INSERT INTO benefit_events (organisation_id, id, benefit_id, project_id, kind, number, due_on, occurred_at) \
+         VALUES ('{organisation}', gen_random_uuid(), '{benefit}', '{project}', 'REVIEW_DUE', 1, '2027-03-31', now());"
+    )
+}
+
+/// A benefit policy that the organisation has set.
+pub fn benefit_policy(organisation: Uuid) -> String {
+    format!(
+        "INSERT INTO benefit_policies (organisation_id, id, version, review_months, grace_days, missing_days, yellow_below, \
+            red_below, realised_from, partly_from, setter, set_at, reason) \
+         VALUES ('{organisation}', gen_random_uuid(), 1, '{{6}}', 14, 60, 0.9, 0.8, 0.9, 0.1, 'nogen', now(), 'Vedtaget.');"
+    )
+}
+
 /// A gate model that the organisation has published.
 pub fn gate_model(organisation: Uuid) -> String {
     format!(

@@ -98,7 +98,14 @@ impl<'a> Looking<'a> {
         let benefits = numbers("SELECT id FROM benefits", Thing::Benefit).await;
         // What hangs on a benefit is seen with it, and the rest with the project.
         same("measurements", &numbers("SELECT benefit_id FROM measurements", Thing::Benefit).await, &benefits)?;
-        for table in ["benefit_ownerships", "benefit_plans", "measured_months"] {
+        for table in [
+            "benefit_ownerships",
+            "benefit_plans",
+            "measured_months",
+            "budget_effects",
+            "benefit_reviews",
+            "benefit_events",
+        ] {
             let hanging = format!("SELECT benefit_id FROM {table}");
             same(table, &numbers(&hanging, Thing::Benefit).await, &benefits)?;
         }

@@ -356,6 +356,9 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         let (project, review) = (id(Thing::Project, project), id(Thing::Review, project));
         sql += &rows::condition(organisation, id(Thing::Condition, number), project, review, PEOPLE[owner]);
     }
+    for (number, (project, _)) in drawn.benefits().enumerate() {
+        sql += &rows::followed(organisation, id(Thing::Project, project), id(Thing::Benefit, number));
+    }
     sql
 }
 

@@ -128,6 +128,16 @@ pub enum Action {
     StrategyGoalCreate,
     #[strum(serialize = "strategy_goal.end")]
     StrategyGoalEnd,
+    #[strum(serialize = "benefit.review")]
+    BenefitReview,
+    #[strum(serialize = "benefit.remind")]
+    BenefitRemind,
+    #[strum(serialize = "benefit_policy.set")]
+    BenefitPolicySet,
+    #[strum(serialize = "budget_effect.promise")]
+    BudgetEffectPromise,
+    #[strum(serialize = "budget_effect.record")]
+    BudgetEffectRecord,
     #[strum(serialize = "audit.list")]
     AuditList,
     #[strum(serialize = "role_grant.read")]

@@ -87,6 +87,8 @@ pub mod benefit {
         #[serde(with = "time::serde::iso8601::option")]
         pub outcome_at: Option<OffsetDateTime>,
         pub serves: Serves,
+        #[serde(with = "iso_day::option")]
+        pub realises_from: Option<Date>,
         pub version: i64,
         /// Derived by the database.
         pub state: String,
@@ -249,6 +251,9 @@ pub mod benefit {
                 etag: etag(self.version),
                 serves: self.serves.into_proto()?,
                 baseline_starts_on: self.baseline_starts_on.map(|day| day.to_string()),
+                outcome: chosen(pb::BenefitOutcome::from_str_name, "BENEFIT_OUTCOME_", self.outcome)?,
+                outcome_time: self.outcome_at.map(timestamp),
+                realises_from: self.realises_from.map(|day| day.to_string()),
             })
         }
     }

@@ -30,6 +30,7 @@ use crate::{
     ctx::{Changes, Command, Ctx, Each},
     error::{Error, Result},
     ids::{BenefitId, Measurement, MeasurementId},
+    realisation::calendar,
     wire::{day, decimal, decimal_text, today},
 };
 
@@ -111,8 +112,12 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
         if let Some((corrected, _)) = &new.corrects {
             must_count(&command, new.benefit, *corrected).await?;
         }
+        let (new_benefit, new_corrects) = (new.benefit, new.corrects.is_some());
         let row = new.row(command.ctx())?;
         row.clone().into_active_model().reset_all().insert(command.tx()).await?;
+        if new_corrects {
+            calendar::look_at(&command, new_benefit).await?;
+        }
         let (id, changes) = (MeasurementId::new(row.id), recorded(&row));
         let response = pb::RecordMeasurementResponse { measurement: Some(row.into()) };
         Ok(command.created(allowed, id, changes, response))
@@ -132,6 +137,7 @@ pub async fn measure_many(ctx: Ctx, many: Many) -> Result<pb::ImportMeasurements
     ctx.command(Action::BenefitMeasure, Object::of(organisation), async move |command| {
         let found = places(&command, &many).await?;
         let mut counting = counting(&command, &many).await?;
+        let mut corrected = BTreeSet::new();
         let (mut rows, mut each, mut results) = (Vec::new(), Vec::new(), Vec::with_capacity(many.len()));
         for (number, new) in many {
             let benefit = new.as_ref().ok().map(|new| new.benefit);
@@ -147,6 +153,7 @@ pub async fn measure_many(ctx: Ctx, many: Many) -> Result<pb::ImportMeasurements
             let (measurement, failure) = match checked {
                 Ok((allowed, row)) => {
                     each.push(Each::created(allowed, MeasurementId::new(row.id), recorded(&row)));
+                    corrected.extend(row.corrects_id.and(Some(BenefitId::new(row.benefit_id))));
                     rows.push(row.clone().into_active_model().reset_all());
                     counting.corrected_by(&row);
                     (Some(row.into()), None)
@@ -165,6 +172,10 @@ pub async fn measure_many(ctx: Ctx, many: Many) -> Result<pb::ImportMeasurements
             let rest = rows.split_off(rows.len().min(ROWS));
             measurement::Entity::insert_many(rows).exec_without_returning(command.tx()).await?;
             rows = rest;
+        }
+        // What is measured no more may be missing now.
+        for benefit in corrected {
+            calendar::look_at(&command, benefit).await?;
         }
         let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         let recorded = results.iter().filter(|result| result.measurement.is_some()).count();

@@ -3,8 +3,8 @@
 pub mod entity;
 pub mod figures;
 pub mod grpc;
-pub mod measuring;
 pub mod map;
+pub mod measuring;
 pub mod owners;
 pub mod planning;
 pub mod profile;

@@ -145,7 +145,7 @@ const STARTS: &str = "UPDATE benefits b SET starts_on = date_trunc('month', foun
         AND b.starts_on IS DISTINCT FROM date_trunc('month', found.day)::date";
 
 /// The gates that a project has passed, each by its newest decision that goes on and that none has corrected.
-const PASSED: &str = "WITH passed AS (SELECT DISTINCT ON (r.gate) r.gate, r.led_to, \
+pub const PASSED: &str = "WITH passed AS (SELECT DISTINCT ON (r.gate) r.gate, r.led_to, \
         (r.ended_at AT TIME ZONE 'Europe/Copenhagen')::date AS day FROM gate_reviews r \
     WHERE r.organisation_id = $1 AND r.project_id = $2 AND r.state = 'DECIDED' AND r.led_to IS NOT NULL \
         AND NOT EXISTS (SELECT FROM gate_reviews c WHERE c.organisation_id = $1 AND c.supersedes_id = r.id \

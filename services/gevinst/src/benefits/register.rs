@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     ids::{BenefitId, ProjectId},
     projects,
+    realisation::reviews,
     wire::{bare, decimal, decimal_text, etag, known, masked, required, today},
 };
 
@@ -71,7 +72,10 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
         benefit.state = NotSet;
         let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
         planning::keep(&command, &benefit).await?;
-        let benefit = planning::move_start(&command, benefit).await?;
+        planning::move_start(&command, benefit).await?;
+        reviews::schedule(&command, project_id).await?;
+        let organisation = command.ctx().organisation()?;
+        let benefit = benefit::find_one_in(organisation, id).one(command.tx()).await?.ok_or_else(|| id.not_found())?;
         let nomination = Nomination {
             nominee: benefit.owner.clone(),
             reason: String::new(),
@@ -143,6 +147,7 @@ fn read(ctx: &Ctx, request: pb::CreateBenefitRequest) -> Result<benefit::Model> 
         outcome: None,
         outcome_at: None,
         serves: Serves::default(),
+        realises_from: None,
         version: 1,
         state: <&str>::from(BenefitState::Identified).to_owned(),
     };
@@ -260,6 +265,7 @@ pub(super) async fn save(command: &Command, after: benefit::Model) -> Result<ben
     let mut benefit = benefit::Model { version: after.version + 1, ..after }.into_active_model().reset_all();
     // What other commands write, and what the database derives.
     (benefit.state, benefit.project_id, benefit.created_at) = (NotSet, NotSet, NotSet);
+    (benefit.serves, benefit.realises_from) = (NotSet, NotSet);
     Ok(benefit.update(command.tx()).await?.try_into_model()?)
 }
 

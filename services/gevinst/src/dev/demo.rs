@@ -20,7 +20,8 @@ use gevinst_proto::v1::{
     dossier_service_client::DossierServiceClient, funding_service_client::FundingServiceClient,
     gate_service_client::GateServiceClient, lesson_service_client::LessonServiceClient,
     organisation_service_client::OrganisationServiceClient, plan_service_client::PlanServiceClient,
-    project_service_client::ProjectServiceClient, strategy_service_client::StrategyServiceClient,
+    project_service_client::ProjectServiceClient, realisation_service_client::RealisationServiceClient,
+    strategy_service_client::StrategyServiceClient,
 };
 use tonic::{
     Request, Response, Status,
@@ -73,6 +74,7 @@ pub async fn fill(address: SocketAddr, issuer: &Issuer) -> Result<(), String> {
     };
     tokio::try_join!(lane(0), lane(1), lane(2), lane(3))?;
     for way in &ways {
+        way.cash().await.map_err(|problem| failed(way.demo, problem))?;
         if let Some(unit) = units.get(way.demo.unit()) {
             way.succeed(unit).await.map_err(|problem| failed(way.demo, problem))?;
         }
@@ -185,6 +187,10 @@ impl<'i> People<'i> {
 
     fn strategy(&self) -> StrategyServiceClient<Channel> {
         StrategyServiceClient::new(self.channel.clone())
+    }
+
+    fn realisation(&self) -> RealisationServiceClient<Channel> {
+        RealisationServiceClient::new(self.channel.clone())
     }
 
     fn funding(&self) -> FundingServiceClient<Channel> {

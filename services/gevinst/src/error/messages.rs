@@ -219,6 +219,43 @@ impl Error {
                 format!("En port har låst gevinsten: {fields} bliver, som det er. Læg en ny plan, eller opret en anden gevinst."),
                 format!("A gate has frozen the benefit: {fields} stays as it is. Plan anew, or create another benefit."),
             ),
+            Self::BenefitNotEconomic => (
+                "Gevinsten er kvalitativ: kun økonomiske gevinster kan tages ud af budgettet.".into(),
+                "The benefit is qualitative: only economic ones take something out of the budget.".into(),
+            ),
+            Self::BenefitNotCashable { cashability } => (
+                format!("Gevinsten bliver ikke til penge, der kan tages ud af budgettet: den er {}.", in_danish(cashability)),
+                format!("The benefit's money cannot be taken out of a budget ({cashability})."),
+            ),
+            Self::BudgetStepNotCovered { before, left_ore } => (
+                format!("Det, der er {}, dækker ikke beløbet på kontoen det år: der er {left_ore} øre tilbage.", in_danish(before)),
+                format!("The step {before} does not cover it on that account and year: {left_ore} øre are left."),
+            ),
+            Self::BudgetStepNeeded { after, needed_ore } => (
+                format!("Posten bærer {needed_ore} øre, der er {}: ret dem først.", in_danish(after)),
+                format!("The step {after} rests on it with {needed_ore} øre: correct that first."),
+            ),
+            Self::BudgetEffectCorrected { corrected_by } => (
+                format!("Posten er allerede rettet af {corrected_by}: ret den i stedet."),
+                format!("The entry has already been corrected by {corrected_by}: correct that one."),
+            ),
+            Self::NotInRealisation => (
+                "Projektet er ikke overgået til realisering: der er endnu ingen gevinster at følge op på.".into(),
+                "The project has not gone into realisation: there is nothing to review yet.".into(),
+            ),
+            Self::OutcomeDeviates { by_rule } => (
+                format!("Tallene siger »{}«: begrund et andet resultat.", in_danish(by_rule)),
+                format!("The figures say {by_rule}: give the reason for another outcome."),
+            ),
+            Self::OutcomeNotMeasured => (
+                "Gevinsten er ikke målt: mål den først, eller konstatér, at den ikke er realiseret.".into(),
+                "The benefit has not been measured: measure it first, or find that it is not realised.".into(),
+            ),
+            Self::OutcomeOpen => (
+                "Tallene afgør ikke resultatet, for målet er det samme som nulpunktet: angiv resultatet og begrund det."
+                    .into(),
+                "The figures do not say, for the target is the baseline: name the outcome, with a reason.".into(),
+            ),
             Self::NameTaken { name, .. } => {
                 (format!("Navnet »{name}« er i brug."), format!("The name “{name}” is in use."))
             }
@@ -263,6 +300,24 @@ impl Error {
             Language::Danish => da,
             Language::English => en,
         }
+    }
+}
+
+/// A step, an outcome or a cashability of the contract as a sentence in Danish says it.
+fn in_danish(name: &str) -> &str {
+    match name {
+        "PROMISED" => "lovet",
+        "BUDGETED" => "budgetteret",
+        "REMOVED" => "fjernet fra budgettet",
+        "REALISED" => "realiseret",
+        "PARTLY_REALISED" => "delvist realiseret",
+        "NOT_REALISED" => "ikke realiseret",
+        "UNSPECIFIED" => "uafgjort",
+        "FREED_CAPACITY" => "frigjort tid",
+        "AVOIDED" => "en undgået udgift",
+        "NON_FINANCIAL" => "uden økonomisk værdi",
+        "SOCIETAL" => "en gevinst for andre end kommunen",
+        other => other,
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
         self,
         rules::{Stage, Status},
     },
+    realisation::reviews,
     wire::{bare, json_list, known, today},
 };
 
@@ -348,6 +349,7 @@ pub async fn decide(ctx: Ctx, request: pb::DecideGateReviewRequest) -> Result<pb
             Outcome::Escalated => project.clone(),
             _ => projects::stand(&command, &project, stage, status).await?,
         };
+        reviews::schedule(&command, project_id).await?;
         let changes = changes
             .and(projects::changed(&project, &moved))
             .change("state", review.state, decided.state.as_str())

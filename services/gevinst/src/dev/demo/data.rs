@@ -156,8 +156,21 @@ pub(super) struct Story {
     pub worth: Vec<Worth>,
     /// What gets worse, and for whom.
     pub disbenefit: Option<(DemoBenefit, Worth)>,
+    /// What the first benefit takes out of the budget.
+    pub cashed: Option<Cashed>,
     /// Who leads the unit after its leader has left.
     pub successor: Option<String>,
+}
+
+/// What is taken out of a budget.
+#[derive(Deserialize)]
+pub(super) struct Cashed {
+    pub account: String,
+    pub year: i32,
+    /// Of the budget's case.
+    pub reference: String,
+    /// Each step, and its amount in thousand kroner.
+    pub steps: Vec<(String, i64)>,
 }
 
 /// More of a benefit.

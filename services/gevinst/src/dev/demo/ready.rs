@@ -3,7 +3,7 @@
 use gevinst_proto::v1 as pb;
 
 use super::{
-    DEMO_ORGANISATION, answered, slug, unless_refused,
+    DEMO_ORGANISATION, answered, leader, slug, unless_refused,
     way::{Passage, TKR, Way, code},
 };
 use crate::auth::Role;
@@ -52,6 +52,7 @@ impl Way<'_> {
             "S09_INCREMENTS" => self.plan(gate).await,
             "S09_STEP_DONE" => self.end_first_step(gate).await,
             "S10_BASELINE" => self.set_baseline(gate).await,
+            "S30_OUTCOMES" => self.review_benefits(gate).await,
             _ => Err("nobody in the demo can meet it".to_owned()),
         }
     }
@@ -145,6 +146,27 @@ impl Way<'_> {
             };
             let call = self.manager()?.call(&self.key(gate, &format!("step-{number}")), request)?;
             answered(self.people.plans().plan_increment(call).await)?;
+        }
+        Ok(())
+    }
+
+    /// Every benefit, by its owner, as its figures say.
+    async fn review_benefits(&self, gate: &Passage<'_>) -> Result<(), String> {
+        let filter = format!("project = \"{}\"", self.project);
+        let organisation = DEMO_ORGANISATION.to_string();
+        let ask = pb::ListBenefitsRequest { organisation, filter, ..Default::default() };
+        let owner = self.owner(&leader(self.demo.unit()))?;
+        let found = answered(self.people.benefits().list_benefits(owner.ask(ask)).await)?;
+        for (number, benefit) in found.benefits.into_iter().enumerate() {
+            let request = pb::RecordBenefitReviewRequest {
+                organisation: DEMO_ORGANISATION.to_string(),
+                benefit: benefit.id,
+                number: Some(1),
+                statement: self.said_at(gate)?,
+                ..Default::default()
+            };
+            let call = owner.call(&self.key(gate, &format!("review-{number}")), request)?;
+            answered(self.people.realisation().record_benefit_review(call).await)?;
         }
         Ok(())
     }

@@ -198,17 +198,22 @@ impl<'a> Way<'a> {
 
     /// A decision by that name, "G2:GO", with its reason.
     fn decision(&self, gate: &Passage<'_>, review: &str, name: &str) -> Result<pb::DecideGateReviewRequest, String> {
-        let said = self.story.decided.get(name).or_else(|| self.story.decided.get(gate.code));
-        let reason = said.or_else(|| self.stories.reasons.get(gate.code));
+        let said = self.story.decided.get(name).cloned().map_or_else(|| self.said_at(gate), Ok)?;
         let outcome = name.split_once(':').and_then(|(_, name)| outcome(name));
         Ok(pb::DecideGateReviewRequest {
             organisation: DEMO_ORGANISATION.to_string(),
             project: self.project.clone(),
             gate_review: review.to_owned(),
             outcome: outcome.unwrap_or_default().into(),
-            reason: reason.ok_or_else(|| format!("nobody says why {name}"))?.clone(),
+            reason: said,
             ..Default::default()
         })
+    }
+
+    /// What is said at a gate, whatever the answer.
+    pub fn said_at(&self, gate: &Passage<'_>) -> Result<String, String> {
+        let said = self.story.decided.get(gate.code).or_else(|| self.stories.reasons.get(gate.code));
+        said.cloned().ok_or_else(|| format!("nobody says anything at {}", gate.code))
     }
 
     fn condition(&self, title: &str, days: i64) -> pb::NewCondition {

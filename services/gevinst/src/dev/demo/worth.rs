@@ -125,7 +125,7 @@ impl Way<'_> {
     }
 
     /// Who leads an area, as whoever else asks them for something knows them.
-    fn owner(&self, name: &str) -> Result<Caller, String> {
+    pub fn owner(&self, name: &str) -> Result<Caller, String> {
         self.people.person(name, Role::AreaLeader)
     }
 
@@ -156,6 +156,29 @@ impl Way<'_> {
                 let recorded = answered(self.people.benefits().record_measurement(call).await)?.measurement;
                 corrects = Some((day.clone(), recorded.unwrap_or_default().id));
             }
+        }
+        Ok(())
+    }
+
+    /// What is taken out of the budget, step by step, where the story says so: promised by the owner, put in the budget and
+    /// taken out of it by those who keep it.
+    pub async fn cash(&self) -> Result<(), String> {
+        let (Some(cashed), Some(benefit)) = (&self.story.cashed, self.benefits.first()) else { return Ok(()) };
+        for (step, tkr) in &cashed.steps {
+            let request = pb::RecordBudgetEffectRequest {
+                organisation: DEMO_ORGANISATION.to_string(),
+                benefit: benefit.clone(),
+                account: cashed.account.clone(),
+                year: cashed.year,
+                step: pb::BudgetStep::from_str_name(&format!("BUDGET_STEP_{step}")).unwrap_or_default().into(),
+                amount_ore: tkr * TKR,
+                reference: if step == "PROMISED" { String::new() } else { cashed.reference.clone() },
+                ..Default::default()
+            };
+            let who =
+                if step == "PROMISED" { self.owner(&leader(self.demo.unit()))? } else { self.who(Role::Finance)? };
+            let call = who.call(&format!("demo-{}-cash-{step}", self.demo.id), request)?;
+            answered(self.people.realisation().record_budget_effect(call).await)?;
         }
         Ok(())
     }
