@@ -156,6 +156,56 @@ async fn rollup_by_area_portfolio_owner_and_calendar_year_with_a_light() {
 }
 
 #[tokio::test]
+async fn rollup_by_goal_gives_each_its_share_and_lights_go_by_the_policy() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let benefit = created(&world, world.economic_request(&project, &month(&world, -11))).await;
+    measured(&world, &benefit, &[("830", -1)]).await;
+    let node = |key: &str| pb::BenefitMapNode { key: key.to_owned(), ..Default::default() };
+    let edge = |to: &str, weight| pb::BenefitMapEdge { from: "b".to_owned(), to: to.to_owned(), weight };
+    let kind = pb::BenefitMapNodeKind::Goal.into();
+    let goal =
+        |key: &str, principle: pb::Principle| pb::BenefitMapNode { kind, principle: principle.into(), ..node(key) };
+    let map = pb::SetBenefitMapRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        nodes: vec![
+            pb::BenefitMapNode {
+                kind: pb::BenefitMapNodeKind::Benefit.into(),
+                benefit: Some(benefit.id.clone()),
+                ..node("b")
+            },
+            goal("v", pb::Principle::GiveValue),
+            goal("i", pb::Principle::Involve),
+        ],
+        edges: vec![edge("v", 60), edge("i", 15)],
+        ..Default::default()
+    };
+    world.manager().call(map).await.unwrap();
+    let by_goal = async || world.office().call(rollup(&world, By::Goal, Against::Plan)).await.unwrap();
+    let answer = by_goal().await;
+    let shares: Vec<(String, i64)> = answer
+        .rows
+        .iter()
+        .map(|row| (row.key.clone(), row.economic.clone().unwrap().value.unwrap().planned_ore))
+        .collect();
+    assert_eq!(shares, [("GIVE_VALUE".to_owned(), 90_000_000), ("INVOLVE".to_owned(), 22_500_000)]);
+    // 0.85 is yellow by default, and green where 0.8 is enough.
+    assert_eq!(answer.total.unwrap().light(), pb::Light::Yellow);
+    let lenient = pb::SetBenefitPolicyRequest {
+        yellow_below: "0.8".to_owned(),
+        red_below: "0.5".to_owned(),
+        ..crate::realisation::policy(&world)
+    };
+    world.office().call(lenient).await.unwrap();
+    let answer = by_goal().await;
+    assert_eq!(
+        (answer.total.unwrap().light(), answer.thresholds.unwrap().yellow_below),
+        (pb::Light::Green, "0.8".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn rollup_pages_follow_each_other_and_belong_to_their_question() {
     let world = World::new().await;
     for _ in 0..5 {

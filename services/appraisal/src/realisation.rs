@@ -230,6 +230,17 @@ impl Value {
         each.fold(Self::default(), |sum, (year, found)| sum.and(Self::of(year.planned_ore.unwrap_or_default(), found)))
     }
 
+    /// A share of each figure.
+    pub fn times(self, share: Decimal) -> Self {
+        let of = |amount: i64| Decimal::from(amount).checked_mul(share).map_or(i64::MAX, ore);
+        Self {
+            planned: of(self.planned),
+            planned_to_date: of(self.planned_to_date),
+            realised: of(self.realised),
+            expected: of(self.expected),
+        }
+    }
+
     /// This and that.
     pub fn and(self, other: Self) -> Self {
         Self {

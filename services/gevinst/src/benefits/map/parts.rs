@@ -281,6 +281,17 @@ pub struct Served {
 pub struct Serves(Vec<Served>);
 
 impl Serves {
+    /// Each goal's id or principle's name, and the share of the benefit that reaches it.
+    pub fn shares(&self) -> Result<Vec<(String, rust_decimal::Decimal)>> {
+        let each = self.0.iter().map(|served| {
+            let goal = served.strategy_goal.map(|id| id.to_string());
+            let of = goal.or_else(|| served.principle.clone()).unwrap_or_default();
+            let unreadable = |_| Error::Internal(format!("a share that is no decimal: {}", served.share));
+            Ok((of, served.share.parse().map_err(unreadable)?))
+        });
+        each.collect()
+    }
+
     /// As the contract shows them.
     pub fn into_proto(self) -> Result<Vec<pb::ServedGoal>> {
         let shown = |served: Served| {

@@ -102,8 +102,11 @@ fn shown(place: &Place, kind: NodeKind) -> Markup {
 
 const LINE_STEP: usize = layout::LINE as usize;
 
+/// A point of the page.
+type Point = (i32, i32);
+
 /// Where an edge begins, goes past others and ends.
-fn way(found: &Layout, number: usize, edge: Edge) -> ((i32, i32), &[(i32, i32)], (i32, i32)) {
+fn way(found: &Layout, number: usize, edge: Edge) -> (Point, &[Point], Point) {
     let (from, to) = (&found.places[edge.from], &found.places[edge.to]);
     let begin = (from.x + layout::WIDTH, from.y + from.height / 2);
     (begin, &found.crossings[number], (to.x, to.y + to.height / 2))

@@ -9,6 +9,7 @@ use super::rules::Found;
 use crate::{
     benefits::{
         figures::entity::{Measure, PlanRow, years},
+        map::parts::Serves,
         profile::{Groups, Years},
         rules::BenefitKind,
     },
@@ -45,6 +46,8 @@ pub struct Row {
     pub portfolio: (String, String),
     /// Whom it falls to.
     pub groups: Groups,
+    /// The goals and principles that it serves.
+    pub serves: Serves,
     /// The first day of its first year.
     pub starts_on: Option<Date>,
     kind: BenefitKind,
@@ -64,6 +67,7 @@ struct Columns {
     portfolio_id: Option<Uuid>,
     portfolio_name: Option<String>,
     beneficiaries: Groups,
+    serves: Serves,
     starts_on: Option<Date>,
     kind: String,
     disbenefit: bool,
@@ -81,7 +85,7 @@ pub fn question(organisation: OrganisationId, month: Date, wanted: Wanted, most:
     let frozen = "b.baseline_plan IS NOT NULL AND NOT $3";
     let sql = format!(
         "SELECT b.project_id, p.number || ' ' || p.title AS project_label, b.owner, a.id AS area_id, a.name AS area_name, \
-            p.portfolio_id, f.name AS portfolio_name, b.beneficiaries, s.starts_on, b.kind, b.disbenefit, \
+            p.portfolio_id, f.name AS portfolio_name, b.beneficiaries, b.serves, s.starts_on, b.kind, b.disbenefit, \
             b.measure_aggregation, b.outcome, r.number, r.baseline, r.target, r.targets, {}::text AS measured \
         FROM benefits b CROSS JOIN LATERAL (SELECT CASE WHEN {frozen} THEN b.baseline_plan ELSE b.plan_number END AS number, \
             CASE WHEN {frozen} THEN b.baseline_starts_on ELSE b.starts_on END AS starts_on) s \
@@ -131,6 +135,7 @@ impl Row {
             area: labelled(columns.area_id, columns.area_name),
             portfolio: labelled(columns.portfolio_id, columns.portfolio_name),
             groups: columns.beneficiaries,
+            serves: columns.serves,
             starts_on: columns.starts_on,
             kind: known(&columns.kind)?,
             disbenefit: columns.disbenefit,

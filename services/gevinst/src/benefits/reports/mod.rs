@@ -1,6 +1,7 @@
 //! What benefits come to together (S07, S30): by project, owner, area, portfolio, year and group.
 //!
-//! Nothing is kept: a roll-up is computed from the months that the measurements come to, in one question, by the formulas
+//! Nothing is kept: a roll-up is computed from the months that the measurements come to, in one question (the policy's
+//! lights are another, and goals in words), by the formulas
 //! that a single benefit's figures are computed by. So it equals them, and a recomputation from the measurements; and it
 //! costs the same however much was measured.
 
@@ -8,14 +9,13 @@ pub mod entity;
 pub mod grpc;
 pub mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gevinst_appraisal::{
     light::{Light, Thresholds},
     realisation,
 };
 use gevinst_proto::v1 as pb;
-use rust_decimal::Decimal;
 use time::Date;
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ use crate::{
     ctx::{Ctx, Reading},
     error::{Error, Result},
     listing::{key_after, token_after},
+    realisation::entity as realisation_entity,
+    strategy::entity as goal,
     wire::{decimal_text, today},
 };
 
@@ -57,10 +59,11 @@ pub async fn rollup(ctx: Ctx, request: pb::GetBenefitRollupRequest) -> Result<pb
     let asked = format!("{grouping:?} {wanted:?}");
     let after = key_after(&["rollup", &asked], &request.page_token)?;
     let (db, today) = (ctx.read(Action::BenefitRead)?, today(ctx.now()));
-    let thresholds = thresholds();
+    let thresholds = thresholds(&db).await?;
+    let goals = if grouping == pb::RollupGrouping::Goal { goals(&db).await? } else { HashMap::new() };
     let (mut total, mut rows) = (Together::default(), BTreeMap::<(String, String), Together>::new());
     for row in found(&db, today, wanted).await? {
-        let starts_on = row.starts_on;
+        let (starts_on, serves) = (row.starts_on, row.serves.shares()?);
         let key = key(grouping, &row);
         let found = row.found(today)?;
         let whole = found.whole();
@@ -70,6 +73,12 @@ pub async fn rollup(ctx: Ctx, request: pb::GetBenefitRollupRequest) -> Result<pb
             (None, Some(first)) if grouping == pb::RollupGrouping::Year => {
                 for (year, addend) in found.yearly(first.year() * 12 + i32::from(u8::from(first.month())) - 1) {
                     rows.entry((year.to_string(), year.to_string())).or_default().add(&found, &addend);
+                }
+            }
+            (None, _) if grouping == pb::RollupGrouping::Goal => {
+                for (key, share) in serves {
+                    let label = goals.get(&key).cloned().unwrap_or_default();
+                    rows.entry((label, key)).or_default().add(&found, &whole.for_goal(share));
                 }
             }
             (None, _) => {}
@@ -111,7 +120,7 @@ pub async fn by_group(ctx: Ctx, request: pb::GetValueByGroupRequest) -> Result<p
         owner: None,
     };
     let (db, today) = (ctx.read(Action::BenefitRead)?, today(ctx.now()));
-    let thresholds = thresholds();
+    let thresholds = thresholds(&db).await?;
     let (mut without_group, mut groups) = (0, BTreeMap::<(String, String), Together>::new());
     for mut row in found(&db, today, wanted).await? {
         let Groups(named) = std::mem::take(&mut row.groups);
@@ -156,7 +165,7 @@ fn id(field: &str, text: Option<&str>) -> Result<Option<Uuid>> {
 /// What a benefit is put together by, and that in words; of calendar years, and of all together, nothing.
 fn key(grouping: pb::RollupGrouping, row: &Row) -> Option<(String, String)> {
     match grouping {
-        pb::RollupGrouping::Unspecified | pb::RollupGrouping::Year => None,
+        pb::RollupGrouping::Unspecified | pb::RollupGrouping::Year | pb::RollupGrouping::Goal => None,
         pb::RollupGrouping::Project => Some(row.project.clone()),
         pb::RollupGrouping::Owner => Some((row.owner.clone(), row.owner.clone())),
         pb::RollupGrouping::Area => Some(row.area.clone()),
@@ -164,9 +173,16 @@ fn key(grouping: pb::RollupGrouping, row: &Row) -> Option<(String, String)> {
     }
 }
 
-/// The Danish state's (domain, section 6: Lights): behind by more than 10 % and 20 %.
-fn thresholds() -> Thresholds {
-    Thresholds { yellow_below: Decimal::new(90, 2), red_below: Decimal::new(80, 2) }
+/// What the organisation's policy says of lights.
+async fn thresholds(db: &Reading<'_>) -> Result<Thresholds> {
+    let policy = realisation_entity::in_force(db, db.organisation()).await?;
+    Ok(Thresholds { yellow_below: policy.yellow_below, red_below: policy.red_below })
+}
+
+/// The organisation's goals in words, by their ids.
+async fn goals(db: &Reading<'_>) -> Result<HashMap<String, String>> {
+    let found = goal::find_in(db.organisation()).all(db).await?;
+    Ok(found.into_iter().map(|goal| (goal.id.to_string(), format!("{} {}", goal.code, goal.title_da))).collect())
 }
 
 fn shown(key: String, label: String, sum: Together, thresholds: Thresholds) -> pb::BenefitRollup {

@@ -32,6 +32,13 @@ pub struct Addend {
     share: Option<Decimal>,
 }
 
+impl Addend {
+    /// With a share of the money only: what a benefit does for one of the goals that it serves.
+    pub fn for_goal(self, share: Decimal) -> Self {
+        Self { value: self.value.times(share), ..self }
+    }
+}
+
 impl Found {
     /// From a plan, as things stand.
     pub fn new(kind: BenefitKind, disbenefit: bool, plan: Plan) -> Self {
