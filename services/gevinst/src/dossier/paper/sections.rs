@@ -103,7 +103,7 @@ impl Page<'_> {
             @if !map.nodes.is_empty() || !map.findings.is_empty() { h2 { (self.say(label::BENEFIT_MAP)) } }
             @if !map.nodes.is_empty() { (svg::document(map, &of, self.language)) }
             @if !map.findings.is_empty() {
-                h3 { (self.say(label::MAP_LACKS)) }
+                h3 { (self.say(label::MAP_FINDINGS)) }
                 ul { @for one in &map.findings { li { (self.language.text(one.text.as_ref())) } } }
             }
         }
