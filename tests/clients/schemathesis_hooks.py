@@ -16,6 +16,7 @@ BEYOND_SCHEMA = {
     "PAGE_TOKEN_INVALID",
     "PERSONAL_NUMBER_REFUSED",
     "ETAG_STALE",
+    "BENEFIT_MAP_CYCLE",
 }
 
 # Fields that depend on another, or on the day: changes on their mask, the planned value on the benefit's kind, and what
@@ -115,7 +116,7 @@ def filter_failure(context, failure, case, response):
     """Keeps every failure but "valid data should have been accepted" where the reason is none of the schema's."""
     if isinstance(failure, AcceptedNegativeData):
         # ProtoJSON knows the values of enums by number too, which the document leaves out.
-        enums = ("riskClass", "language", "groupBy", "reference")
+        enums = ("riskClass", "language", "groupBy", "reference", "format")
         return not any(str((case.query or {}).get(name, "")).isdigit() for name in enums)
     if not isinstance(failure, RejectedPositiveData):
         return True

@@ -241,6 +241,7 @@ impl Schemas {
         // Fields of one name may differ in type: an example that is no value of this one is another's.
         let is_value = |given: &Json| match field.kind() {
             Kind::Enum(of) => given.as_str().is_some_and(|name| of.get_value_by_name(name).is_some()),
+            Kind::Message(_) => !given.is_string(),
             _ => true,
         };
         if let Some(given) = self.examples.get(field.json_name()).filter(|given| is_value(given)) {

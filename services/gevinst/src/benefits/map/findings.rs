@@ -32,6 +32,11 @@ impl Known {
         self
     }
 
+    /// Names the state of the map, also that it has not been set.
+    pub fn etag(&self) -> String {
+        etag(self.map.as_ref().map_or(0, |map| map.version))
+    }
+
     /// The map of this project.
     pub fn into_proto(self, project: ProjectId) -> Result<pb::BenefitMap> {
         let (drawn, findings) = (self.drawn(), self.findings()?);
@@ -44,7 +49,7 @@ impl Known {
             nodes: nodes.collect::<Result<_>>()?,
             edges: drawn.links.0.into_iter().map(Into::into).collect(),
             findings,
-            etag: self.map.as_ref().map(|map| etag(map.version)).unwrap_or_default(),
+            etag: self.etag(),
             set_by: self.map.as_ref().map(|map| map.set_by.clone()).unwrap_or_default(),
             set_time: self.map.map(|map| timestamp(map.set_at)),
         })

@@ -31,7 +31,7 @@ use crate::{
     ids::{BenefitId, ProjectId, StrategyGoalId},
     projects,
     strategy::entity as goals,
-    wire::{etag, today},
+    wire::today,
 };
 
 /// The kinds in the order of the way, with what each is called.
@@ -55,7 +55,8 @@ pub async fn set(ctx: Ctx, request: pb::SetBenefitMapRequest) -> Result<pb::SetB
             false => project.standing()?.must_not_have_ended()?,
         }
         let before = known(&command, id).await?;
-        if before.map.as_ref().map(|map| etag(map.version)).unwrap_or_default() != request.etag {
+        let is_first = before.map.is_none() && request.etag.is_empty();
+        if !is_first && before.etag() != request.etag {
             return Err(Error::EtagStale);
         }
         must_have_benefits(&before, &drawn)?;
