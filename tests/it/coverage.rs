@@ -321,7 +321,8 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
             (json!({"content": STANDARD.encode(file)}), office)
         }
         "SetBenefitMap" => (
-            json!({"project": of.to_map.id, "nodes": [{"key": "o", "kind": "BENEFIT_MAP_NODE_KIND_OUTPUT", "title": "t"}]}),
+            json!({"project": of.to_map.id, "etag": "v0",
+                "nodes": [{"key": "o", "kind": "BENEFIT_MAP_NODE_KIND_OUTPUT", "title": "t"}]}),
             office,
         ),
         "GetBenefitMap" => (json!({"project": of.idea.id}), office),
