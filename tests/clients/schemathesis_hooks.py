@@ -21,13 +21,13 @@ BEYOND_SCHEMA = {
 
 # Fields that depend on another, or on the day: changes on their mask, the planned value on the benefit's kind, and what
 # is measured has been. A unit's days, which have an order, and where it is moved, which is not where it is. A file. A gate
-# model, which is checked as a whole; a criterion, which the model names, and its evidence; conditions and reasons to hold,
-# which belong to their outcomes; days, which the calendar has. And a 64-bit integer, which is text: no keyword bounds what
-# it says. A policy's figures, which agree with each other, and the steps of a budget.
+# model and a benefit map, which are checked as a whole; a criterion, which the model names, and its evidence; conditions
+# and reasons to hold, which belong to their outcomes; days, which the calendar has. And a 64-bit integer, which is text: no
+# keyword bounds what it says. A policy's figures, which agree with each other, and the steps of a budget.
 DEPENDENT = re.compile(
     r"changes|changes\..+|planned_annual_value(\.ore)?|measured_on|valid_from|valid_until|parent|content(\[.+)?"
     r"|baseline|target|targets(\[.+)?|measure\..+|cashability|groups\[.+|start\..+|baseline_evidence\..+|price_level_year|value"
-    r"|definition\..+|criterion|evidence|hold_reasons|conditions(\[.+)?|\w+_on|(amount|budget)_ore|days"
+    r"|definition\..+|nodes(\[.+)?|edges(\[.+)?|criterion|evidence|hold_reasons|conditions(\[.+)?|\w+_on|(amount|budget)_ore|days"
     r"|review_months|missing_days|red_below|realised_from|partly_from|reference|number|step"
 )
 
