@@ -32,7 +32,8 @@ async fn page_read_and_tried_in_a_browser_shuts_nobody_out() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     // Everything is there, and a call tried on the page is answered.
     let methods = gevinst_proto::DESCRIPTOR_POOL.services().flat_map(|service| service.methods().collect::<Vec<_>>());
-    assert_eq!(found["operations"].as_array().unwrap().len(), methods.count());
+    let with_a_path = methods.filter(|method| !method.is_client_streaming());
+    assert_eq!(found["operations"].as_array().unwrap().len(), with_a_path.count());
     assert_eq!(found["tried"]["status"], 200, "{found}");
     assert_eq!(found["shown"], true, "the answer is on the page: {found}");
     // No script failed, no policy was broken, nobody else was asked.
