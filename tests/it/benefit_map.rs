@@ -8,7 +8,9 @@ use gevinst_proto::v1::{
 use tonic::Code;
 
 use crate::{
+    budget_effects::promise,
     harness::{Person, World},
+    realisation::economic,
     strategy::{created, ended},
 };
 
@@ -416,4 +418,37 @@ async fn map_drawn_in_either_language_and_what_people_wrote_is_text() {
     assert!(begun == 0 && !image.contains("<script") && image.contains("&lt;script&gt;"), "{image}");
     let (_, empty) = drawn(&world, &world.project().await, Format::Svg, "en").await;
     assert!(empty.contains("The map is empty."), "{empty}");
+}
+
+#[tokio::test]
+async fn account_promised_twice_in_the_same_years_told_across_projects() {
+    let world = World::new().await;
+    let (here, there) = (world.project().await, world.project().await);
+    let (first, second) = (economic(&world, &here).await, economic(&world, &there).await);
+    let promised = async |benefit: &pb::Benefit, account: &str, year: i32| {
+        let request = promise(&world, benefit, 100_000_00);
+        let request = pb::RecordBudgetEffectRequest { account: account.to_owned(), year, ..request };
+        (request.clone(), world.office().call(request).await.unwrap().budget_effect.unwrap())
+    };
+    let told = async |project: &pb::Project| {
+        let found = world.office().call(of(&world, project)).await.unwrap().benefit_map.unwrap().findings;
+        let twice = found.into_iter().filter(|finding| finding.kind() == Lack::AccountClaimedTwice);
+        twice.map(|finding| (finding.benefit().to_owned(), finding.other_benefit)).collect::<Vec<_>>()
+    };
+    promised(&first, "5.46.60 Årsløn", 2028).await;
+    promised(&second, "5.46.61 Årsløn", 2028).await;
+    promised(&second, "5.46.60 Årsløn", 2029).await;
+    assert_eq!(told(&here).await, [], "another account, or another year");
+    let (request, same) = promised(&second, "5.46.60  ÅRSLØN", 2028).await;
+    assert_eq!(told(&here).await, [(first.id.clone(), Some(second.id.clone()))]);
+    assert_eq!(told(&there).await, [(second.id.clone(), Some(first.id.clone()))]);
+
+    let corrects = pb::BudgetEffectCorrection { budget_effect: same.id, reason: "Tastefejl.".to_owned() };
+    let nothing = pb::RecordBudgetEffectRequest { amount_ore: 0, corrects: Some(corrects), ..request };
+    world.office().call(nothing).await.unwrap();
+    assert_eq!(told(&here).await, [], "corrected away");
+    promised(&second, "5.46.60 Årsløn", 2028).await;
+    assert_eq!(told(&here).await.len(), 1);
+    world.decided(&there, GateCode::G1, GateOutcome::Kill).await;
+    assert_eq!(told(&here).await, [], "who stops claims nothing");
 }

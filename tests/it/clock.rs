@@ -510,6 +510,36 @@ async fn benefit_of_a_unit_that_has_ended_or_of_who_was_revoked_orphaned_i11() {
 }
 
 #[tokio::test]
+async fn benefit_of_who_manages_the_project_by_now_or_leads_what_it_affects_no_more_orphaned_i10_i11() {
+    let base = Base::new().await;
+    let world = base.ticking().await;
+    let (project, benefit) = owners::accepted(&world).await;
+    let beside = world.benefit(&project, "1", "2").await;
+    let area = owners::neighbour(&world).await;
+    owners::affecting(&world, &project, &[&area]).await;
+    world.office().call(owners::nomination(&world, &beside, "neighbour")).await.unwrap();
+    bare(&world, "neighbour").call(owners::acceptance(&world, &beside)).await.unwrap();
+    base.until_looked().await;
+    for owned in [&benefit, &beside] {
+        assert_eq!(owners::reread(&world, owned).await.owner_state(), BenefitOwnerState::Accepted);
+    }
+    let get = pb::GetProjectRequest { organisation: world.id(), project: project.id.clone() };
+    let etag = world.office().call(get).await.unwrap().project.unwrap().etag;
+    let changes = pb::ProjectChanges { project_manager: Some("leader".to_owned()), ..Default::default() };
+    let request = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(changes),
+        etag,
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap();
+    assert_eq!(orphaned(&world, &[benefit]).await.remove(0).escalated_to(), "director");
+    owners::affecting(&world, &project, &[]).await;
+    assert_eq!(orphaned(&world, &[beside]).await.remove(0).escalated_to(), "leader");
+}
+
+#[tokio::test]
 async fn benefits_orphaned_once_each_by_two_replicas_and_none_of_who_leads_still_i11() {
     let base = Base::new().await;
     let world = base.idle().await;

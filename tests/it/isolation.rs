@@ -45,9 +45,10 @@ const APPEND_ONLY: [&str; 15] = [
 ];
 
 /// Tables whose rows belong to a project and are seen by everybody in the organisation, and why.
-const SEEN_BY_ALL: [(&str, &str); 1] = [
-    // Whether a measure is claimed twice depends on nobody who asks; of whose it is, answers say what the caller sees.
+const SEEN_BY_ALL: [(&str, &str); 2] = [
+    // Whether a measure or an account is claimed twice depends on nobody who asks; of whose it is, answers say what the caller sees.
     ("measure_claims", "claimed by whom is asked of benefits"),
+    ("account_claims", "claimed by whom is asked of benefits"),
 ];
 
 #[derive(FromQueryResult, Debug)]

@@ -487,3 +487,63 @@ async fn accept_and_nominate_at_once_leave_one_owner_and_one_story() {
         }
     }
 }
+
+/// The project with these units besides its own.
+pub async fn affecting(world: &World, project: &pb::Project, units: &[&pb::OrgUnit]) -> pb::Project {
+    let get = pb::GetProjectRequest { organisation: world.id(), project: project.id.clone() };
+    let etag = world.office().call(get).await.unwrap().project.unwrap().etag;
+    let request = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(pb::ProjectChanges {
+            affected_units: units.iter().map(|unit| unit.id.clone()).collect(),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["affected_units".to_owned()] }),
+        etag,
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap().project.unwrap()
+}
+
+/// An operational area beside the project's own, led by `neighbour`.
+pub async fn neighbour(world: &World) -> pb::OrgUnit {
+    let led = pb::CreateOrgUnitRequest {
+        leader: Some("neighbour".to_owned()),
+        is_operational_area: true,
+        ..Default::default()
+    };
+    unit(world, "Visitation", led).await
+}
+
+#[tokio::test]
+async fn leader_of_another_unit_that_the_project_affects_owns_its_benefits_i10() {
+    let world = World::new().await;
+    let (project, benefit) = accepted(&world).await;
+    let area = neighbour(&world).await;
+    let check = async || {
+        let request = pb::CheckBenefitOwnerRequest {
+            organisation: world.id(),
+            project: project.id.clone(),
+            subject: "neighbour".to_owned(),
+        };
+        world.office().call(request).await.unwrap().eligibility.unwrap()
+    };
+    let said =
+        |found: &pb::BenefitOwnerEligibility| found.reasons.iter().map(|reason| reason.code()).collect::<Vec<_>>();
+    assert_eq!(said(&check().await), [Reason::LeadsNoAffectedUnit]);
+    refused(world.office().call(nomination(&world, &benefit, "neighbour")).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
+
+    let affected = affecting(&world, &project, &[&area]).await;
+    assert_eq!(affected.affected_units, [area.id.clone()]);
+    let found = check().await;
+    assert_eq!((found.eligible, said(&found)), (true, vec![Reason::LeadsAffectedArea]));
+    assert!(found.reasons[0].text.as_ref().unwrap().da.contains("Visitation"), "{found:?}");
+    world.office().call(nomination(&world, &benefit, "neighbour")).await.unwrap();
+    let owned = bare(&world, "neighbour").call(acceptance(&world, &benefit)).await.unwrap().benefit.unwrap();
+    assert_eq!((owned.owner.as_str(), owned.owner_state()), ("neighbour", BenefitOwnerState::Accepted));
+
+    assert!(affecting(&world, &project, &[]).await.affected_units.is_empty());
+    let found = check().await;
+    assert_eq!((found.eligible, said(&found)), (false, vec![Reason::LeadsNoAffectedUnit]));
+}

@@ -48,6 +48,7 @@ pub struct Model {
     pub track_reason: String,
     pub gate_model_id: Uuid,
     pub single_kind_reason: String,
+    pub affected_units: Vec<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -158,6 +159,11 @@ impl Model {
         Ok(Standing { stage: known(&self.stage)?, status: known(&self.status)?, archived: self.archived })
     }
 
+    /// The units besides its own whose daily work it changes.
+    pub fn affected_units(&self) -> Vec<String> {
+        self.affected_units.iter().map(Uuid::to_string).collect()
+    }
+
     /// Its track.
     pub fn track(&self) -> Result<Track> {
         known(&self.track)
@@ -172,6 +178,7 @@ impl Model {
     pub fn into_proto(self) -> Result<pb::Project> {
         let Standing { stage, status, archived } = self.standing()?;
         Ok(pb::Project {
+            affected_units: self.affected_units(),
             id: self.id.to_string(),
             organisation: self.organisation_id.to_string(),
             number: self.number,

@@ -107,10 +107,13 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
             ("size_class", new.size_class.is_some()),
             ("track_reason", new.track_reason.is_some()),
             ("single_kind_reason", new.single_kind_reason.is_some()),
+            ("affected_units", !new.affected_units.is_empty()),
         ],
     )?;
     let unit = new.org_unit.as_deref().map(OrgUnitId::parse).transpose()?;
     let portfolio = new.portfolio.as_deref().map(PortfolioId::parse).transpose()?;
+    let affected: Vec<OrgUnitId> =
+        new.affected_units.iter().map(|unit| OrgUnitId::parse(unit)).collect::<Result<_>>()?;
     ctx.command(Action::ProjectUpdate, Object::of(id), async move |command| {
         let before = load(&command, id).await?;
         let allowed = command.authorize(&before)?;
@@ -139,6 +142,10 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
                 "single_kind_reason" => {
                     project.single_kind_reason = Set(new.single_kind_reason.clone().unwrap_or_default());
                 }
+                "affected_units" => {
+                    must_be_there(&command, &affected).await?;
+                    project.affected_units = Set(affected.iter().map(|unit| unit.uuid()).collect());
+                }
                 "track_reason" => project.track_reason = Set(new.track_reason.clone().unwrap_or_default()),
                 _ => {
                     let track = Track::numbered(required(field, new.track)?)?;
@@ -153,6 +160,17 @@ pub async fn update(ctx: Ctx, request: pb::UpdateProjectRequest) -> Result<pb::U
         Ok(command.done(allowed, changes, response))
     })
     .await
+}
+
+/// The units that a project affects, all of them of its organisation.
+async fn must_be_there(command: &Command, units: &[OrgUnitId]) -> Result<()> {
+    let of_the_organisation = org_unit::find_in(command.ctx().organisation()?);
+    let ids = units.iter().map(|unit| unit.uuid()).collect::<Vec<_>>();
+    let found = of_the_organisation.filter(org_unit::Column::Id.eq_any(ids)).all(command.tx()).await?;
+    match units.iter().find(|unit| !found.iter().any(|found| found.id == unit.uuid())) {
+        Some(unit) => Err(unit.not_found()),
+        None => Ok(()),
+    }
 }
 
 /// Whether the caller may put a project into a portfolio: those who hold a role of it then see it, and decide on it.
@@ -318,6 +336,7 @@ pub fn changed(before: &Model, after: &Model) -> Changes {
         .change("size_class", before.size_class.as_str(), after.size_class.as_str())
         .change("track_reason", before.track_reason.as_str(), after.track_reason.as_str())
         .change("single_kind_reason", before.single_kind_reason.as_str(), after.single_kind_reason.as_str())
+        .change("affected_units", before.affected_units(), after.affected_units())
         .change("gate_model", before.gate_model_id.to_string(), after.gate_model_id.to_string())
         .change("archived", before.archived, after.archived)
 }

@@ -45,7 +45,7 @@ pub struct Mapped {
     pub owes_goal: bool,
 }
 
-/// A measure that a benefit of the project and another benefit claim at once.
+/// A measure, or an account, that a benefit of the project and another benefit claim at once.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claim {
     pub benefit: Uuid,
@@ -53,6 +53,10 @@ pub struct Claim {
     pub other_project: Uuid,
     /// What the other is called; absent where who asks does not see it.
     pub other_title: Option<String>,
+    /// The account, as the benefit of the project has it; absent of a measure.
+    pub account: Option<String>,
+    /// In which years both promise something of the account.
+    pub years: Option<Vec<i32>>,
 }
 
 /// A project's map, with what its nodes stand for.
@@ -84,12 +88,23 @@ pub const KNOWN: &str = "(SELECT json_build_object('map', row_to_json(m), \
     'goals', (SELECT coalesce(json_agg(g), '[]') FROM strategy_goals g WHERE g.organisation_id = p.organisation_id \
         AND g.id IN (SELECT (n->>'strategy_goal')::uuid FROM jsonb_array_elements(m.nodes) n)), \
     'claims', (SELECT coalesce(json_agg(json_build_object('benefit', t.benefit_id, 'other', t.other_id, \
-            'other_project', t.other_project, 'other_title', o.title) ORDER BY t.benefit_id, t.other_id), '[]') \
-        FROM (SELECT c.benefit_id, d.benefit_id AS other_id, d.project_id AS other_project FROM measure_claims c \
+            'other_project', t.other_project, 'other_title', o.title, 'account', t.account, 'years', t.years) \
+            ORDER BY t.account NULLS FIRST, t.benefit_id, t.other_id), '[]') \
+        FROM ((SELECT c.benefit_id, d.benefit_id AS other_id, d.project_id AS other_project, NULL::text AS account, \
+            NULL::int[] AS years FROM measure_claims c \
             JOIN measure_claims d ON d.organisation_id = c.organisation_id AND d.measure = c.measure \
                 AND d.pursued AND NOT d.stopped AND d.benefit_id <> c.benefit_id AND d.period && c.period \
             WHERE c.organisation_id = p.organisation_id AND c.project_id = p.id AND c.pursued AND NOT c.stopped \
-            ORDER BY 1, 2 LIMIT 200) t \
+            ORDER BY 1, 2 LIMIT 200) \
+            UNION ALL (SELECT a.benefit_id, e.benefit_id, e.project_id, min(a.account), array_agg(DISTINCT a.year ORDER BY a.year) \
+            FROM account_claims a JOIN account_claims e ON e.organisation_id = a.organisation_id \
+                AND e.account_key = a.account_key AND e.year = a.year AND e.stands AND e.benefit_id <> a.benefit_id \
+            JOIN measure_claims c ON c.organisation_id = a.organisation_id AND c.benefit_id = a.benefit_id \
+                AND c.pursued AND NOT c.stopped \
+            JOIN measure_claims d ON d.organisation_id = e.organisation_id AND d.benefit_id = e.benefit_id \
+                AND d.pursued AND NOT d.stopped \
+            WHERE a.organisation_id = p.organisation_id AND a.project_id = p.id AND a.stands \
+            GROUP BY a.benefit_id, e.benefit_id, e.project_id, a.account_key ORDER BY 1, 2, 4 LIMIT 200)) t \
         LEFT JOIN benefits o ON o.organisation_id = p.organisation_id AND o.id = t.other_id))::text \
     FROM (SELECT) one LEFT JOIN benefit_maps m ON m.organisation_id = p.organisation_id AND m.project_id = p.id)";
 

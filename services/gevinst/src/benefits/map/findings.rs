@@ -78,27 +78,46 @@ impl Known {
         self.goals.iter().find(|goal| node.strategy_goal == Some(goal.id))
     }
 
-    /// A benefit's measure that another claims too, named as far as it is seen.
+    /// A benefit's measure, or an account that it promises something of, that another claims too, named as far as it is seen.
     fn claimed_twice(&self, claim: &Claim, node: Option<&Node>) -> pb::BenefitMapFinding {
         let own = self.benefits.iter().find(|benefit| benefit.id == claim.benefit);
         let own = own.map(|benefit| benefit.title.as_str()).unwrap_or_default();
-        let said = match &claim.other_title {
-            Some(other) => (
+        let years: Vec<String> = claim.years.iter().flatten().map(i32::to_string).collect();
+        let years = years.join(", ");
+        let said = match (&claim.other_title, &claim.account) {
+            (Some(other), Some(account)) => (
+                format!("Gevinsterne »{own}« og »{other}« lover begge beløb på kontoen »{account}« i {years}."),
+                format!(
+                    "The benefits “{own}” and “{other}” both promise amounts on the account “{account}” in {years}."
+                ),
+            ),
+            (None, Some(account)) => (
+                format!(
+                    "Gevinsten »{own}« lover beløb på kontoen »{account}« i {years}, og det gør en gevinst i et andet \
+                     projekt også."
+                ),
+                format!(
+                    "The benefit “{own}” promises amounts on the account “{account}” in {years}, and so does a benefit of \
+                     another project."
+                ),
+            ),
+            (Some(other), None) => (
                 format!("Gevinsterne »{own}« og »{other}« måles på det samme i de samme år."),
                 format!("The benefits “{own}” and “{other}” are measured by the same in the same years."),
             ),
-            None => (
+            (None, None) => (
                 format!("Gevinsten »{own}« måles på det samme i de samme år som en gevinst i et andet projekt."),
                 format!(
                     "The benefit “{own}” is measured by the same in the same years as a benefit of another project."
                 ),
             ),
         };
+        let lack = if claim.account.is_some() { Lack::AccountClaimedTwice } else { Lack::MeasureClaimedTwice };
         let seen = |id: Uuid| claim.other_title.is_some().then(|| id.to_string());
         pb::BenefitMapFinding {
             other_benefit: seen(claim.other),
             other_project: seen(claim.other_project),
-            ..finding(Lack::MeasureClaimedTwice, node, Some(claim.benefit), said)
+            ..finding(lack, node, Some(claim.benefit), said)
         }
     }
 
@@ -174,7 +193,7 @@ fn said(lack: Lack, da: &str, en: &str) -> (String, String) {
             format!("Leverancen »{da}« fører hverken til en gevinst eller et mål."),
             format!("The output “{en}” leads to no benefit or goal."),
         ),
-        Lack::GoalNotReached | Lack::GoalEnds | Lack::MeasureClaimedTwice => {
+        Lack::GoalNotReached | Lack::GoalEnds | Lack::MeasureClaimedTwice | Lack::AccountClaimedTwice => {
             (format!("Ingen gevinst fører til målet »{da}«."), format!("No benefit leads to the goal “{en}”."))
         }
     }

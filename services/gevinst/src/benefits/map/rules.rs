@@ -167,6 +167,7 @@ pub enum Lack {
     GoalNotReached = 7,
     GoalEnds = 8,
     MeasureClaimedTwice = 9,
+    AccountClaimedTwice = 10,
 }
 
 /// Which kinds of nodes there are on some ways.

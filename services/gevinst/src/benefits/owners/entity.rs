@@ -167,9 +167,10 @@ impl<'a> From<&'a Nominated> for Resource<'a> {
     }
 }
 
-/// A project with the units that it affects (I10): its own and those above it, from the top down.
+/// A project with the units that it affects (I10), and those above them.
 pub struct Affecting {
     pub project: projects::entity::Model,
+    /// From the top down.
     units: Vec<org_unit::Model>,
 }
 
@@ -180,7 +181,8 @@ pub async fn affecting(
     project: ProjectId,
 ) -> Result<Option<Affecting>> {
     let sql = "SELECT p.*, (SELECT json_agg(u ORDER BY cardinality(u.path))::text FROM org_units u \
-        WHERE u.organisation_id = p.organisation_id AND u.id = ANY (p.scopes)) AS units \
+        WHERE u.organisation_id = p.organisation_id AND (u.id = ANY (p.scopes) OR EXISTS (SELECT FROM org_units t \
+            WHERE t.organisation_id = p.organisation_id AND t.id = ANY (p.affected_units) AND u.id = ANY (t.path)))) AS units \
         FROM projects p WHERE p.organisation_id = $1 AND p.id = $2";
     let Some(row) = db.query_one_raw(postgres(sql, [organisation.uuid().into(), project.uuid().into()])).await? else {
         return Ok(None);
@@ -196,37 +198,50 @@ impl<'a> From<&'a Affecting> for Resource<'a> {
 }
 
 impl Affecting {
-    fn units(&self, today: Date) -> Vec<Unit<'_>> {
-        let units = self.units.iter().map(|unit| Unit {
-            leader: unit.leader.as_deref(),
-            is_operational_area: unit.is_operational_area,
-            in_force: unit.valid_from.is_none_or(|from| from <= today)
-                && unit.valid_until.is_none_or(|until| until >= today),
-        });
-        units.collect()
-    }
-
-    /// Whether somebody leads, today, what makes them eligible.
-    pub fn leads(&self, subject: &str, today: Date) -> bool {
-        leadership(subject, &self.units(today)).0 == Reason::LeadsAffectedArea
+    /// The units from the top down to each that the project affects, its own first.
+    fn ways(&self) -> impl Iterator<Item = Vec<&org_unit::Model>> {
+        let affected = std::iter::once(&self.project.org_unit_id).chain(&self.project.affected_units);
+        let affected = affected.filter_map(|id| self.units.iter().find(|unit| unit.id == *id));
+        affected.map(|last| self.units.iter().filter(|unit| last.path.contains(&unit.id)).collect())
     }
 
     /// Who sees to the project's benefits when their owner has departed.
     pub fn escalated_to(&self, owner: &str, today: Date) -> Option<String> {
-        escalated_to(owner, &self.units(today)).map(str::to_owned)
+        self.ways().find_map(|way| escalated_to(owner, &asked(&way, today)).map(str::to_owned))
     }
 
-    /// Whether somebody can own the project's benefits, and all that was found of it.
+    /// Whether somebody can own the project's benefits, and all that was found of it: of what they lead, one way is enough.
     pub fn eligibility(&self, subject: &str, today: Date) -> pb::BenefitOwnerEligibility {
-        let (leads, at) = leadership(subject, &self.units(today));
-        let unit = self.units.get(at).map_or("", |unit| &unit.name);
+        let mut found: Vec<(Reason, &str)> = Vec::new();
+        for way in self.ways() {
+            let (reason, at) = leadership(subject, &asked(&way, today));
+            let said = (reason, way.get(at).map_or("", |unit| &unit.name));
+            if !found.contains(&said) {
+                found.push(said);
+            }
+        }
+        if let Some(leads) = found.iter().copied().find(|(reason, _)| *reason == Reason::LeadsAffectedArea) {
+            found = vec![leads];
+        }
+        let leads = found.iter().any(|(reason, _)| *reason == Reason::LeadsAffectedArea);
         let manages = self.project.project_manager == subject;
-        let reasons = [Some(leads), manages.then_some(Reason::ManagesProject)].into_iter().flatten();
+        found.extend(manages.then_some((Reason::ManagesProject, "")));
         pb::BenefitOwnerEligibility {
-            eligible: leads == Reason::LeadsAffectedArea && !manages,
-            reasons: reasons.map(|reason| said(reason, unit)).collect(),
+            eligible: leads && !manages,
+            reasons: found.into_iter().map(|(reason, unit)| said(reason, unit)).collect(),
         }
     }
+}
+
+/// Units as far as I10 asks of them.
+fn asked<'a>(units: &[&'a org_unit::Model], today: Date) -> Vec<Unit<'a>> {
+    let asked = units.iter().map(|unit| Unit {
+        leader: unit.leader.as_deref(),
+        is_operational_area: unit.is_operational_area,
+        in_force: unit.valid_from.is_none_or(|from| from <= today)
+            && unit.valid_until.is_none_or(|until| until >= today),
+    });
+    asked.collect()
 }
 
 /// Whether an organisation has revoked a subject's access.
@@ -251,8 +266,12 @@ fn said(reason: Reason, unit: &str) -> pb::BenefitOwnerReason {
             (format!("Leder {unit}, som ikke gælder i dag."), format!("Leads {unit}, which is not in force today."))
         }
         Reason::NoOperationalArea => (
-            format!("Leder {unit}, men hverken den eller en enhed mellem den og projektet er et driftsområde."),
-            format!("Leads {unit}, but neither it nor a unit between it and the project is an operational area."),
+            format!(
+                "Leder {unit}, men hverken den eller en enhed mellem den og det, som projektet berører, er et driftsområde."
+            ),
+            format!(
+                "Leads {unit}, but neither it nor a unit between it and what the project affects is an operational area."
+            ),
         ),
         Reason::ManagesProject => ("Leder selv projektet.".to_owned(), "Manages the project.".to_owned()),
     };

@@ -184,8 +184,8 @@ pub async fn decline(
     .await
 }
 
-/// Finds that the owner has departed (I11): they lead no affected unit any more and no exception was approved, or their
-/// access was revoked. The clock's alone (`clock.rs`).
+/// Finds that the owner has departed (I11): they lead no affected unit any more, or manage the project by now, and no exception
+/// was approved; or their access was revoked. The clock's alone (`clock.rs`).
 pub async fn orphan(ctx: Ctx, id: BenefitId) -> Result<()> {
     ctx.command(Action::BenefitOrphan, Object::of(id), async move |command| {
         let found = load(&command, id).await?;
@@ -197,7 +197,7 @@ pub async fn orphan(ctx: Ctx, id: BenefitId) -> Result<()> {
         let affecting = affecting.ok_or_else(|| project.id().not_found())?;
         let is_revoked = entity::is_revoked(command.tx(), organisation, &before.owner).await?;
         let departed = accepted.filter(|accepted| {
-            is_revoked || (accepted.approver.is_none() && !affecting.leads(&before.owner, today(now)))
+            is_revoked || (accepted.approver.is_none() && !affecting.eligibility(&before.owner, today(now)).eligible)
         });
         // Nobody is refused anything: somebody was faster.
         let owner = departed.ok_or_else(|| {
@@ -305,6 +305,7 @@ fn not_eligible(eligibility: &pb::BenefitOwnerEligibility) -> Error {
             en.push(text.en);
         }
     }
+    reasons.dedup();
     Error::BenefitOwnerNotEligible { reasons: reasons.join(","), da: da.join(" "), en: en.join(" ") }
 }
 

@@ -53,8 +53,8 @@ pub struct Unit<'a> {
     pub in_force: bool,
 }
 
-/// I10: what a subject's leadership of a project's units says, and which of them says it. The units come from the top down
-/// to the project's own, which is the one that it affects; so does every operational area on the way.
+/// I10: what a subject's leadership of units says, and which of them says it. The units come from the top down to one that
+/// the project affects; so does it every operational area on the way.
 pub fn leadership(subject: &str, units: &[Unit<'_>]) -> (Reason, usize) {
     let led = |at: &usize| units[*at].leader == Some(subject);
     let in_force = |at: &usize| units[*at].in_force;
@@ -72,7 +72,7 @@ pub fn leadership(subject: &str, units: &[Unit<'_>]) -> (Reason, usize) {
     }
 }
 
-/// I11: to whom a benefit goes whose owner has departed: the leader of the nearest unit, upwards from the project's own,
+/// I11: to whom a benefit goes whose owner has departed: the leader of the nearest unit, upwards from an affected one,
 /// that is in force and that somebody else leads.
 pub fn escalated_to<'a>(owner: &str, units: &[Unit<'a>]) -> Option<&'a str> {
     units.iter().rev().filter(|unit| unit.in_force).filter_map(|unit| unit.leader).find(|leader| *leader != owner)
