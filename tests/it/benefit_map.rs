@@ -426,7 +426,7 @@ async fn account_promised_twice_in_the_same_years_told_across_projects() {
     let (here, there) = (world.project().await, world.project().await);
     let (first, second) = (economic(&world, &here).await, economic(&world, &there).await);
     let promised = async |benefit: &pb::Benefit, account: &str, year: i32| {
-        let request = promise(&world, benefit, 100_000_00);
+        let request = promise(&world, benefit, 10_000_000);
         let request = pb::RecordBudgetEffectRequest { account: account.to_owned(), year, ..request };
         (request.clone(), world.office().call(request).await.unwrap().budget_effect.unwrap())
     };

@@ -535,7 +535,7 @@ async fn leader_of_another_unit_that_the_project_affects_owns_its_benefits_i10()
     refused(world.office().call(nomination(&world, &benefit, "neighbour")).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
 
     let affected = affecting(&world, &project, &[&area]).await;
-    assert_eq!(affected.affected_units, [area.id.clone()]);
+    assert_eq!(affected.affected_units, std::slice::from_ref(&area.id));
     let found = check().await;
     assert_eq!((found.eligible, said(&found)), (true, vec![Reason::LeadsAffectedArea]));
     assert!(found.reasons[0].text.as_ref().unwrap().da.contains("Visitation"), "{found:?}");

@@ -9,6 +9,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
 };
+use prost_types::FieldMask;
 use tonic::Code;
 
 use crate::{
@@ -298,6 +299,11 @@ enum Step {
     Wait(i64),
     /// The next gate of the first project goes on: the second freezes its benefits.
     Gate,
+    /// One of the projects moves to another area, and into a portfolio or out of all.
+    Move(usize, usize, usize),
+    /// One of the projects draws its map: how much, in per cent, its first benefit gives value, and its second gives value and
+    /// involves.
+    Draw(usize, [i32; 3]),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -310,6 +316,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (which, 0..3u8).prop_map(|(of, to)| Step::HandOver(of, to)),
         1 => (1..200i64).prop_map(Step::Wait),
         1 => Just(Step::Gate),
+        1 => (0..2usize, 0..2usize, 0..3usize).prop_map(|(of, area, portfolio)| Step::Move(of, area, portfolio)),
+        1 => (0..2usize, [1..=100i32, 1..=60, 1..=40]).prop_map(|(of, weights)| Step::Draw(of, weights)),
     ];
     proptest::collection::vec(step, 1..25)
 }
@@ -320,6 +328,20 @@ struct Stage {
     projects: [pb::Project; 2],
     benefits: Vec<pb::Benefit>,
     gates: usize,
+    areas: [pb::OrgUnit; 2],
+    portfolios: [pb::Portfolio; 2],
+    /// What each benefit serves, in per cent.
+    serves: [Vec<(pb::Principle, i32)>; 4],
+}
+
+/// Who the benefits are for.
+fn groups(benefit: usize) -> &'static [pb::BeneficiaryKind] {
+    use pb::BeneficiaryKind::{Citizens, Employees};
+    [&[Citizens][..], &[Citizens, Employees], &[], &[Employees]][benefit]
+}
+
+fn group(kind: pb::BeneficiaryKind) -> pb::BeneficiaryGroup {
+    pb::BeneficiaryGroup { kind: kind.into(), ..Default::default() }
 }
 
 fn hundredths(value: i32) -> String {
@@ -330,6 +352,8 @@ impl Stage {
     async fn new() -> Self {
         let world = World::new().await;
         let projects = [world.project().await, world.project().await];
+        let areas = [world.unit("Nord").await, world.unit("Syd").await];
+        let portfolios = [world.portfolio("Velfærd").await, world.portfolio("Teknik").await];
         let mut benefits = Vec::new();
         for (at, aggregation) in [
             pb::MeasureAggregation::Average,
@@ -346,10 +370,15 @@ impl Stage {
                 if at == 2 { world.planned_request(project, &from) } else { world.economic_request(project, &from) };
             let mut measure = request.measure.clone().unwrap();
             measure.aggregation = aggregation.into();
-            let request = pb::CreateBenefitRequest { measure: Some(measure), disbenefit: at == 3, ..request };
+            let request = pb::CreateBenefitRequest {
+                measure: Some(measure),
+                disbenefit: at == 3,
+                groups: groups(at).iter().map(|kind| group(*kind)).collect(),
+                ..request
+            };
             benefits.push(created(&world, request).await);
         }
-        Self { world, projects, benefits, gates: 0 }
+        Self { world, projects, benefits, gates: 0, areas, portfolios, serves: Default::default() }
     }
 
     async fn take(&mut self, step: &Step) {
@@ -410,7 +439,57 @@ impl Stage {
                     self.gates += 1;
                 }
             }
+            Step::Move(of, area, portfolio) => self.moved(*of, *area, *portfolio).await,
+            Step::Draw(of, weights) => self.draws(*of, *weights).await,
         }
+    }
+
+    async fn moved(&mut self, of: usize, area: usize, portfolio: usize) {
+        let before = self.world.reread(&self.projects[of]).await;
+        let request = pb::UpdateProjectRequest {
+            organisation: self.world.id(),
+            project: before.id,
+            changes: Some(pb::ProjectChanges {
+                org_unit: Some(self.areas[area].id.clone()),
+                portfolio: self.portfolios.get(portfolio).map(|portfolio| portfolio.id.clone()),
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask { paths: vec!["org_unit".to_owned(), "portfolio".to_owned()] }),
+            etag: before.etag,
+            ..Default::default()
+        };
+        self.projects[of] = self.world.office().call(request).await.unwrap().project.unwrap();
+    }
+
+    async fn draws(&mut self, of: usize, [first, value, involving]: [i32; 3]) {
+        use pb::{BenefitMapNodeKind as Kind, Principle};
+        let [whole, part] = [&self.benefits[2 * of], &self.benefits[2 * of + 1]];
+        let node =
+            |key: &str, kind: Kind| pb::BenefitMapNode { key: key.to_owned(), kind: kind.into(), ..Default::default() };
+        let benefit =
+            |key, of: &pb::Benefit| pb::BenefitMapNode { benefit: Some(of.id.clone()), ..node(key, Kind::Benefit) };
+        let goal =
+            |key, principle: Principle| pb::BenefitMapNode { principle: principle.into(), ..node(key, Kind::Goal) };
+        let edge =
+            |from: &str, to: &str, weight| pb::BenefitMapEdge { from: from.to_owned(), to: to.to_owned(), weight };
+        let project = self.projects[of].id.clone();
+        let get = pb::GetBenefitMapRequest { organisation: self.world.id(), project: project.clone() };
+        let request = pb::SetBenefitMapRequest {
+            organisation: self.world.id(),
+            project,
+            nodes: vec![
+                benefit("a", whole),
+                benefit("b", part),
+                goal("v", Principle::GiveValue),
+                goal("i", Principle::Involve),
+            ],
+            edges: vec![edge("a", "v", first), edge("b", "v", value), edge("b", "i", involving)],
+            etag: self.world.office().call(get).await.unwrap().benefit_map.unwrap().etag,
+            ..Default::default()
+        };
+        self.world.office().call(request).await.unwrap();
+        self.serves[2 * of] = vec![(Principle::GiveValue, first)];
+        self.serves[2 * of + 1] = vec![(Principle::GiveValue, value), (Principle::Involve, involving)];
     }
 }
 
@@ -512,14 +591,22 @@ fn sums(rollup: Option<pb::EconomicRollup>) -> [i64; 4] {
     [value.planned_ore, value.planned_to_date_ore, value.realised_ore, value.expected_ore]
 }
 
+fn added(to: &mut [i64; 4], parts: [i64; 4]) {
+    for (sum, part) in to.iter_mut().zip(parts) {
+        *sum += part;
+    }
+}
+
 /// Every roll-up is what the measurements come to.
 async fn holds(stage: &Stage) -> Result<(), TestCaseError> {
     let world = &stage.world;
     for reference in [Against::Unspecified, Against::Plan] {
         let mut expected = BTreeMap::<(i32, String), [[i64; 4]; 2]>::new();
         let mut qualitative = None;
-        for benefit in &stage.benefits {
+        let mut by_group = BTreeMap::<i32, [[i64; 4]; 2]>::new();
+        for (at, benefit) in stage.benefits.iter().enumerate() {
             let benefit = reread(world, benefit).await;
+            let project = &stage.projects[at / 2];
             let request = pb::ListBenefitPlansRequest {
                 organisation: world.id(),
                 benefit: benefit.id.clone(),
@@ -541,16 +628,24 @@ async fn holds(stage: &Stage) -> Result<(), TestCaseError> {
             for key in [
                 (By::Project as i32, benefit.project.clone()),
                 (By::Owner as i32, benefit.owner.clone()),
+                (By::Area as i32, project.org_unit.clone()),
+                (By::Portfolio as i32, project.portfolio().to_owned()),
                 (0, String::new()),
             ] {
-                let of = &mut expected.entry(key).or_default()[usize::from(benefit.disbenefit)];
-                for (sum, part) in of.iter_mut().zip(sums) {
-                    *sum += part;
-                }
+                added(&mut expected.entry(key).or_default()[usize::from(benefit.disbenefit)], sums);
+            }
+            for (principle, weight) in &stage.serves[at] {
+                let key = (By::Goal as i32, principle.as_str_name().trim_start_matches("PRINCIPLE_").to_owned());
+                let share = Fraction((*weight).into(), 100);
+                let served = sums.map(|sum| share.of(Fraction(sum.into(), 1)));
+                added(&mut expected.entry(key).or_default()[usize::from(benefit.disbenefit)], served);
+            }
+            for kind in groups(at) {
+                added(&mut by_group.entry(*kind as i32).or_default()[usize::from(benefit.disbenefit)], sums);
             }
         }
         let mut by_year = [[0; 4]; 2];
-        for group_by in [By::Unspecified, By::Project, By::Owner, By::Year] {
+        for group_by in [By::Unspecified, By::Project, By::Owner, By::Area, By::Portfolio, By::Goal, By::Year] {
             let answer = world.office().call(rollup(world, group_by, reference)).await.unwrap();
             let total = answer.total.unwrap();
             let found = [sums(total.economic), sums(total.economic_disbenefits)];
@@ -564,8 +659,8 @@ async fn holds(stage: &Stage) -> Result<(), TestCaseError> {
             for row in answer.rows {
                 let found = [sums(row.economic), sums(row.economic_disbenefits)];
                 if group_by == By::Year {
-                    for (sum, part) in by_year.iter_mut().flatten().zip(found.into_iter().flatten()) {
-                        *sum += part;
+                    for (sum, part) in by_year.iter_mut().zip(found) {
+                        added(sum, part);
                     }
                 } else {
                     let expected = expected.get(&(group_by as i32, row.key.clone())).copied().unwrap_or_default();
@@ -573,6 +668,13 @@ async fn holds(stage: &Stage) -> Result<(), TestCaseError> {
                 }
             }
         }
+        let request =
+            pb::GetValueByGroupRequest { organisation: world.id(), reference: reference.into(), ..Default::default() };
+        let groups = world.office().call(request).await.unwrap().groups.into_iter();
+        let found = groups.map(|found| {
+            (found.group.unwrap_or_default().kind, [sums(found.economic), sums(found.economic_disbenefits)])
+        });
+        prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), by_group, "by group, {:?}", reference);
         prop_assert_eq!(by_year, expected[&(0, String::new())], "calendar years add up");
     }
     Ok(())
