@@ -5,7 +5,7 @@ DROP FUNCTION count_measured_months(uuid, uuid, date);
 DROP TABLE measured_months;
 DROP TABLE benefit_plans;
 ALTER TABLE gate_reviews DROP COLUMN led_to;
-ALTER TABLE projects DROP COLUMN affected_units, DROP COLUMN single_kind_reason;
+ALTER TABLE projects DROP COLUMN single_kind_reason;
 REVOKE UPDATE (title, kind, measure_name, measure_unit, baseline, target, planned_annual_ore, price_level_year)
     ON benefits FROM gevinst_app;
 ALTER TABLE benefits DROP COLUMN state;

@@ -129,8 +129,6 @@ END $$;
 
 -- S30: one of each kind, or a reason.
 ALTER TABLE projects ADD COLUMN single_kind_reason text NOT NULL DEFAULT '';
--- Units besides its own whose daily work a project changes (I10); units are never removed.
-ALTER TABLE projects ADD COLUMN affected_units uuid[] NOT NULL DEFAULT '{}' CHECK (cardinality(affected_units) <= 20);
 
 -- What led where: the stage that a decision that goes on led to. Null of those that led nowhere.
 ALTER TABLE gate_reviews ADD COLUMN led_to text;

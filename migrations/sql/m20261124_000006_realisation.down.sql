@@ -9,8 +9,6 @@ DROP FUNCTION measurement_slots(uuid, date);
 DROP FUNCTION benefit_policy(uuid);
 DROP TABLE benefit_events;
 DROP TABLE benefit_reviews;
-DROP TABLE account_claims;
 DROP TABLE budget_effects;
-DROP FUNCTION keep_account_claim();
 DROP TABLE benefit_policies;
 ALTER TABLE benefits DROP COLUMN realises_from, DROP COLUMN followed, DROP COLUMN next_look_on;

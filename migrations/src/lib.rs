@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 8] = [
+const MIGRATIONS: [SqlMigration; 9] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -67,6 +67,11 @@ const MIGRATIONS: [SqlMigration; 8] = [
         name: "m20261124_000006_realisation",
         up: include_str!("../sql/m20261124_000006_realisation.up.sql"),
         down: include_str!("../sql/m20261124_000006_realisation.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000007_affected",
+        up: include_str!("../sql/m20261124_000007_affected.up.sql"),
+        down: include_str!("../sql/m20261124_000007_affected.down.sql"),
     },
 ];
 

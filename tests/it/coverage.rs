@@ -33,13 +33,13 @@ const OPEN: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// Every RPC of the contract.
 /// RPCs without an HTTP form, which are not called as the others are, and what holds them to the same instead.
 const STREAMS: [(&str, &str); 1] = [("RecordMeasurements", "bulk.rs; over HTTP there is ImportMeasurements")];
 
 /// RPCs that are about many things and answer for each: that one is refused fails no call.
 const FOR_EACH: [&str; 1] = ["ImportMeasurements"];
 
+/// Every RPC of the contract but those.
 pub fn methods() -> Vec<MethodDescriptor> {
     let services: Vec<_> =
         DESCRIPTOR_POOL.services().filter(|service| service.package_name() == "gevinst.v1").collect();
