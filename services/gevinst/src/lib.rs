@@ -57,7 +57,7 @@
 //!    underneath: `tests/it/isolation.rs`. What is listed is what can be read and what the policies allow:
 //!    `tests/it/visibility.rs`; what they never allow is proved: `tests/it/proof.rs`.
 //! 6. Time, ids and randomness come from [`ctx::Ctx`]: `.clippy.toml`.
-//! 7. Every RPC refuses the unauthenticated, every command leaves an audit entry, every RPC has its HTTP path:
+//! 7. Every RPC refuses the unauthenticated, every command leaves an audit entry, every RPC but a client's stream has its HTTP path:
 //!    `tests/it/coverage.rs`, over the descriptor set.
 //! 8. No trait with one implementation: `tests/it/architecture.rs`. No repository layer, no twin types: review.
 
