@@ -7,7 +7,7 @@ use gevinst_proto::v1::{
 use time::Duration;
 use tonic::Code;
 
-use crate::harness::World;
+use crate::{harness::World, register::planning};
 
 /// An economic benefit of a project.
 pub async fn economic(world: &World, project: &pb::Project) -> pb::Benefit {
@@ -186,6 +186,41 @@ async fn review_of_an_economic_benefit_asks_what_was_realised_of_what_was_planne
     assert_eq!((found.share.as_deref(), found.share_basis()), (Some("0.5000"), ReviewShareBasis::RealisedShare));
     assert_eq!((found.planned_to_date_ore, found.realised_ore), (Some(4_166_667), Some(2_083_333)));
     assert_eq!(found.outcome(), BenefitOutcome::PartlyRealised);
+}
+
+#[tokio::test]
+async fn review_of_what_is_summed_up_takes_a_measurement_for_a_year_of_such() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let request = world.benefit_request(&project, "46", "35");
+    let measure = pb::Measure {
+        aggregation: pb::MeasureAggregation::Sum.into(),
+        frequency: pb::MeasureFrequency::Quarterly.into(),
+        ..request.measure.clone().unwrap()
+    };
+    let request = pb::CreateBenefitRequest { measure: Some(measure), ..request };
+    let benefit = world.office().call(request).await.unwrap().benefit.unwrap();
+    realise(&world, &project).await;
+    world.office().call(world.measurement(&benefit, "10", "2026-06-30")).await.unwrap();
+    let found = world.office().call(review(&world, &benefit)).await.unwrap().review.unwrap();
+    // (4 * 10 - 46) / (35 - 46), as GetBenefitProgress has it.
+    assert_eq!((found.actual.as_deref(), found.share.as_deref()), (Some("10"), Some("0.5455")));
+    assert_eq!(found.outcome(), BenefitOutcome::PartlyRealised);
+}
+
+#[tokio::test]
+async fn benefit_added_after_the_last_gate_that_freezes_is_held_to_its_first_plan_i14() {
+    let world = World::new().await;
+    let project = world.project().await;
+    realise(&world, &project).await;
+    let added = world.office().call(world.planned_request(&project, "2026-01-01")).await.unwrap().benefit.unwrap();
+    assert_eq!((added.state(), added.baseline_plan), (BenefitState::Baselined, Some(0)));
+    world.office().call(world.measurement(&added, "45", "2026-06-30")).await.unwrap();
+    let easier = planning(&world, &reread(&world, &added).await, "45", "2026-01-01");
+    world.office().call(easier).await.unwrap();
+    let found = world.office().call(review(&world, &added)).await.unwrap().review.unwrap();
+    assert_eq!((found.plan, found.target.as_str()), (0, "35"));
+    assert_eq!(found.outcome(), BenefitOutcome::NotRealised);
 }
 
 #[tokio::test]

@@ -216,6 +216,14 @@ async fn update_before_a_gate_allowed_what_figures_mean_refused_after_i14() {
     let failure = world.office().call(change(of_another_unit)).await.unwrap_err();
     assert!(failure.is(Code::FailedPrecondition, "BENEFIT_FROZEN"), "{failure:?}");
     assert_eq!(failure.metadata["fields"], "measure.unit");
+    // Of what is summed up, a year is as many as the frequency says; without one nothing would be asked for any more.
+    for frequency in [pb::MeasureFrequency::Yearly, pb::MeasureFrequency::Unspecified] {
+        let rarer = pb::Measure { frequency: frequency.into(), ..in_hours.clone() };
+        let changes = pb::BenefitChanges { measure: Some(rarer), ..Default::default() };
+        let failure = world.office().call(change(changes)).await.unwrap_err();
+        assert!(failure.is(Code::FailedPrecondition, "BENEFIT_FROZEN"), "{failure:?}");
+        assert_eq!(failure.metadata["fields"], "measure.frequency");
+    }
     let better = pb::Measure { method: "Alle sager, dagligt".to_owned(), ..in_hours };
     let said = pb::BenefitChanges {
         title: Some("Kortere ventetid".to_owned()),

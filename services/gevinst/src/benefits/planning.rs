@@ -134,10 +134,10 @@ const STARTS: &str = "UPDATE benefits b SET starts_on = date_trunc('month', foun
         WHEN 'GATE' THEN coalesce((SELECT passed.day FROM passed WHERE passed.gate = b.start->>'gate'), planned.day) \
         WHEN 'INCREMENT' THEN (SELECT CASE i.state WHEN 'DONE' THEN (i.ended_at AT TIME ZONE 'Europe/Copenhagen')::date \
             ELSE i.end_on END FROM increments i WHERE i.organisation_id = $1 AND i.id = (b.start->>'increment')::uuid) \
-        WHEN 'GO_LIVE' THEN coalesce((SELECT passed.day FROM passed WHERE passed.led_to = 'REALISATION'), \
+        WHEN 'GO_LIVE' THEN coalesce((SELECT max(passed.day) FROM passed WHERE passed.led_to = 'REALISATION'), \
             (SELECT l.end_on FROM project_baselines l WHERE l.organisation_id = $1 AND l.project_id = $2 \
                 ORDER BY l.number DESC LIMIT 1), planned.day) \
-        WHEN 'CLOSURE' THEN coalesce((SELECT passed.day FROM passed WHERE passed.led_to = 'CLOSED'), planned.day) \
+        WHEN 'CLOSURE' THEN coalesce((SELECT max(passed.day) FROM passed WHERE passed.led_to = 'CLOSED'), planned.day) \
         END AS day \
     FROM benefits b CROSS JOIN LATERAL (SELECT (b.start->>'planned_on')::date AS day) planned \
     WHERE b.organisation_id = $1 AND b.project_id = $2 AND b.start IS NOT NULL) found \
@@ -172,7 +172,7 @@ pub(super) async fn move_start(command: &Command, benefit: benefit::Model) -> Re
 }
 
 /// I14: freezes the plans of a project's benefits, those that are not frozen yet: called when a gate leads to execution or
-/// beyond. From then on that plan is baseline 0.
+/// beyond, and when a benefit is added after those gates. From then on that plan is baseline 0.
 pub async fn freeze(command: &Command, project: ProjectId) -> Result<()> {
     let sql = "UPDATE benefits SET baseline_plan = plan_number, baseline_starts_on = starts_on, version = version + 1 \
         WHERE organisation_id = $1 AND project_id = $2 AND baseline_plan IS NULL";

@@ -17,7 +17,7 @@ use crate::{
     ctx::{Changes, Command, Ctx},
     error::{Error, Result},
     ids::{BenefitId, ProjectId},
-    projects,
+    projects::{self, rules::Stage},
     realisation::reviews,
     wire::{bare, decimal, decimal_text, etag, known, masked, required, today},
 };
@@ -73,6 +73,10 @@ pub async fn create(ctx: Ctx, request: pb::CreateBenefitRequest) -> Result<pb::C
         let benefit: benefit::Model = benefit.insert(command.tx()).await?.try_into_model()?;
         planning::keep(&command, &benefit).await?;
         planning::move_start(&command, benefit).await?;
+        // I14: after the last gate that freezes, what is planned first is what it is held to.
+        if matches!(project.standing()?.stage, Stage::Realisation | Stage::Closed) {
+            planning::freeze(&command, project_id).await?;
+        }
         reviews::schedule(&command, project_id).await?;
         let organisation = command.ctx().organisation()?;
         let benefit = benefit::find_one_in(organisation, id).one(command.tx()).await?.ok_or_else(|| id.not_found())?;
@@ -245,6 +249,11 @@ fn must_mean_the_same(before: &benefit::Model, after: &benefit::Model) -> Result
         (
             "measure.aggregation",
             before.measure_aggregation.is_some() && before.measure_aggregation != after.measure_aggregation,
+        ),
+        // How many measurements a year's sum is of.
+        (
+            "measure.frequency",
+            before.measure_frequency.is_some() && before.measure_frequency != after.measure_frequency,
         ),
         ("measure.direction", before.measure_direction != after.measure_direction),
         ("measure.scale", before.measure_scale != after.measure_scale),

@@ -91,7 +91,8 @@ struct Basis {
 
 impl Basis {
     /// As they are now, against baseline 0 where a gate has frozen one (I14): of an economic benefit the realised share, where
-    /// something was planned to date; else how far the newest measurement is.
+    /// something was planned to date; else how far the newest measurement is, as GetBenefitProgress says it: where measurements are
+    /// summed up it stands for a year of such.
     async fn of(command: &Command, benefit: &benefit::Model) -> Result<Self> {
         let (organisation, today) = (command.ctx().organisation()?, today(command.ctx().now()));
         let id = BenefitId::new(benefit.id);
@@ -106,7 +107,8 @@ impl Basis {
             .then(|| Value::sum(&planned, &planned.appraise()));
         let realised = value.and_then(|value| realised_share(value.realised, value.planned_to_date));
         let actual = measured.latest.as_ref().map(|measurement| measurement.value);
-        let way = progress(baseline, target, actual, !economic).value.ok();
+        let a_year = Decimal::from(benefit.measurements_a_year());
+        let way = progress(baseline, target, actual.map(|actual| actual * a_year), !economic).value.ok();
         let share = match (realised, way) {
             (Some(share), _) => Some((share, pb::ReviewShareBasis::RealisedShare)),
             (None, Some(way)) => Some((way.value, pb::ReviewShareBasis::Progress)),
