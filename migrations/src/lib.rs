@@ -27,7 +27,7 @@ impl MigrationTrait for SqlMigration {
     }
 }
 
-const MIGRATIONS: [SqlMigration; 9] = [
+const MIGRATIONS: [SqlMigration; 10] = [
     SqlMigration {
         name: "m20261123_000001_spine",
         up: include_str!("../sql/m20261123_000001_spine.up.sql"),
@@ -72,6 +72,11 @@ const MIGRATIONS: [SqlMigration; 9] = [
         name: "m20261124_000007_affected",
         up: include_str!("../sql/m20261124_000007_affected.up.sql"),
         down: include_str!("../sql/m20261124_000007_affected.down.sql"),
+    },
+    SqlMigration {
+        name: "m20261124_000008_followed_up",
+        up: include_str!("../sql/m20261124_000008_followed_up.up.sql"),
+        down: include_str!("../sql/m20261124_000008_followed_up.down.sql"),
     },
 ];
 

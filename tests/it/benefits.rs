@@ -65,12 +65,12 @@ async fn create_what_is_no_decimal_named_and_what_is_exact_kept() {
 async fn figures_with_the_shape_of_a_personal_number_are_figures() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "1010000000", "-1512000000.5").await;
-    world.benefit_owner().call(world.measurement(&benefit, "2512345678.00", "2026-01-31")).await.unwrap();
+    world.office().call(world.measurement(&benefit, "2512345678.00", "2026-01-31")).await.unwrap();
     let worded = pb::RecordMeasurementRequest {
         source: "2512345678".to_owned(),
         ..world.measurement(&benefit, "1", "2026-01-31")
     };
-    let failure = world.benefit_owner().call(worded).await.unwrap_err();
+    let failure = world.office().call(worded).await.unwrap_err();
     assert!(failure.is(Code::InvalidArgument, "PERSONAL_NUMBER_REFUSED"), "{failure:?}");
 }
 
@@ -88,13 +88,14 @@ async fn measure_by_its_owner_allowed_by_others_denied() {
     let world = World::new().await;
     let project = world.project().await;
     let benefit = world.benefit(&project, "10", "0").await;
+    world.accept(&benefit).await;
     let recorded = world.benefit_owner().call(world.measurement(&benefit, "4.20", "2026-06-30")).await.unwrap();
     let recorded = recorded.measurement.unwrap();
     assert_eq!((recorded.value.as_str(), recorded.recorder.as_str()), ("4.2", "owner"));
     let other = world.person("another-owner", &[Role::BenefitOwner]);
     let failure = other.call(world.measurement(&benefit, "1", "2026-06-30")).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
-    assert_eq!(failure.metadata["needs"], "portfolio-office, integration or to be the object's benefit-owner");
+    assert_eq!(failure.metadata["needs"], "portfolio-office, integration or to have accepted to own the benefit");
 }
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn measure_the_future_or_no_day_refused() {
     let benefit = world.benefit(&world.project().await, "10", "0").await;
     let tomorrow = world.day(1);
     for day in [tomorrow.as_str(), "2026-02-30", "2026-13-01", "30-06-2026", ""] {
-        let failure = world.benefit_owner().call(world.measurement(&benefit, "1", day)).await.unwrap_err();
+        let failure = world.office().call(world.measurement(&benefit, "1", day)).await.unwrap_err();
         assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{day} {failure:?}");
         assert_eq!(failure.fields, ["measured_on"]);
     }
@@ -118,7 +119,7 @@ async fn measure_after_the_project_closed_goes_on() {
         world.decided(&project, gate, GateOutcome::Go).await;
     }
     world.clock.advance(time::Duration::days(700));
-    world.benefit_owner().call(world.measurement(&benefit, "242", "2026-10-01")).await.unwrap();
+    world.office().call(world.measurement(&benefit, "242", "2026-10-01")).await.unwrap();
     assert_eq!(progress(&world, &benefit).await.value(), "0.6800");
 }
 
@@ -127,7 +128,7 @@ async fn measurements_newest_day_first_and_never_changed_i14() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "10", "0").await;
     for (value, day) in [("8", "2026-03-31"), ("9", "2026-01-31"), ("7", "2026-03-31")] {
-        world.benefit_owner().call(world.measurement(&benefit, value, day)).await.unwrap();
+        world.office().call(world.measurement(&benefit, value, day)).await.unwrap();
     }
     let page = |page_token: String, filter: &str| pb::ListMeasurementsRequest {
         page_size: 2,
@@ -172,7 +173,7 @@ fn correction(
 async fn correction_takes_the_place_of_what_was_wrong_and_leaves_it_as_it_was_i14() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "10", "0").await;
-    let owner = world.benefit_owner();
+    let owner = world.office();
     owner.call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap();
     let wrong = owner.call(world.measurement(&benefit, "55", "2026-02-28")).await.unwrap().measurement.unwrap();
     let right = owner.call(correction(&world, &benefit, &wrong.id, "5.5", "2026-02-28")).await.unwrap();
@@ -196,7 +197,7 @@ async fn correction_of_what_is_not_there_or_counts_no_more_refused() {
     let world = World::new().await;
     let project = world.project().await;
     let (benefit, other) = (world.benefit(&project, "10", "0").await, world.benefit(&project, "10", "0").await);
-    let owner = world.benefit_owner();
+    let owner = world.office();
     let wrong = owner.call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap().measurement.unwrap();
     for (of, id) in [(&other, wrong.id.as_str()), (&benefit, benefit.id.as_str())] {
         let failure = owner.call(correction(&world, of, id, "7", "2026-01-31")).await.unwrap_err();
@@ -215,11 +216,11 @@ async fn correction_of_what_is_not_there_or_counts_no_more_refused() {
 async fn eight_correct_one_measurement_at_once_one_does() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "10", "0").await;
-    let wrong = world.benefit_owner().call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap();
+    let wrong = world.office().call(world.measurement(&benefit, "8", "2026-01-31")).await.unwrap();
     let wrong = wrong.measurement.unwrap();
     let calls = (0..8).map(|value| {
         let request = correction(&world, &benefit, &wrong.id, &value.to_string(), "2026-01-31");
-        let owner = world.benefit_owner();
+        let owner = world.office();
         async move { owner.persist(request).await }
     });
     let answers = futures_util::future::join_all(calls).await;
@@ -246,7 +247,7 @@ async fn progress_either_direction_with_its_arithmetic() {
     ];
     for (baseline, target, measured, covered, planned, unbounded, value) in cases {
         let benefit = world.benefit(&project, baseline, target).await;
-        world.benefit_owner().call(world.measurement(&benefit, measured, "2026-06-30")).await.unwrap();
+        world.office().call(world.measurement(&benefit, measured, "2026-06-30")).await.unwrap();
         let progress = progress(&world, &benefit).await;
         assert_eq!(progress.value(), value);
         assert_eq!(progress.unbounded_value(), unbounded);
@@ -263,7 +264,7 @@ async fn progress_absent_says_why() {
     let kept = world.benefit(&project, "4.0", "4.0").await;
     let absent = progress(&world, &kept).await;
     assert_eq!((absent.value.as_ref(), absent.absence()), (None, pb::ProgressAbsence::NotMeasured));
-    world.benefit_owner().call(world.measurement(&kept, "4", "2026-06-30")).await.unwrap();
+    world.office().call(world.measurement(&kept, "4", "2026-06-30")).await.unwrap();
     let absent = progress(&world, &kept).await;
     assert_eq!((absent.value.as_ref(), absent.absence()), (None, pb::ProgressAbsence::NoDistance));
 }

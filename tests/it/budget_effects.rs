@@ -72,6 +72,7 @@ async fn effect_goes_from_paper_into_the_budget_step_by_step() {
     recorded(&finance, step(&world, &benefit, BudgetStep::Removed, 40)).await;
     let later =
         pb::RecordBudgetEffectRequest { year: 2029, price_level_year: Some(2027), ..promise(&world, &benefit, 5) };
+    world.accept(&benefit).await;
     recorded(&world.benefit_owner(), later).await;
 
     let found = figures(&world, &benefit).await;
@@ -139,6 +140,7 @@ async fn correction_takes_the_place_of_what_was_wrong_and_leaves_what_rests_on_i
 async fn who_promises_does_not_say_that_the_budget_has_it() {
     let world = World::new().await;
     let (benefit, finance) = (benefit(&world).await, finance(&world));
+    world.accept(&benefit).await;
     for who in [world.office(), world.manager(), world.person("owner", &[])] {
         recorded(&who, promise(&world, &benefit, 10)).await;
         let failure = who.call(step(&world, &benefit, BudgetStep::Budgeted, 1)).await.unwrap_err();
@@ -162,6 +164,32 @@ async fn benefit_that_is_no_cashable_money_has_no_effect_on_the_budget() {
     let failure = refused(&world.office(), promise(&world, &freed, 1), "BENEFIT_NOT_CASHABLE").await;
     assert_eq!(failure.metadata["cashability"], "FREED_CAPACITY");
     assert_eq!(figures(&world, &freed).await, pb::BudgetFigures::default());
+    let worse = pb::CreateBenefitRequest { disbenefit: true, ..world.economic_request(&project, "2026-01-01") };
+    let worse = world.office().call(worse).await.unwrap().benefit.unwrap();
+    refused(&world.office(), promise(&world, &worse, 1), "BENEFIT_IS_DISBENEFIT").await;
+}
+
+/// What was promised while it was cashable is taken back when it turns out that it is not.
+#[tokio::test]
+async fn promise_of_a_benefit_that_is_cashable_no_more_corrected_to_no_more_than_it_was() {
+    let world = World::new().await;
+    let benefit = benefit(&world).await;
+    let promised = recorded(&world.office(), promise(&world, &benefit, 10)).await;
+    let get = pb::GetBenefitRequest { organisation: world.id(), benefit: benefit.id.clone() };
+    let etag = world.office().call(get).await.unwrap().benefit.unwrap().etag;
+    let changes = pb::BenefitChanges { cashability: Some(pb::Cashability::FreedCapacity.into()), ..Default::default() };
+    let request = pb::UpdateBenefitRequest {
+        organisation: world.id(),
+        benefit: benefit.id.clone(),
+        changes: Some(changes),
+        etag,
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap();
+    refused(&world.office(), promise(&world, &benefit, 1), "BENEFIT_NOT_CASHABLE").await;
+    refused(&world.office(), instead(promise(&world, &benefit, 11), &promised), "BENEFIT_NOT_CASHABLE").await;
+    recorded(&world.office(), instead(promise(&world, &benefit, 0), &promised)).await;
+    assert_eq!(figures(&world, &benefit).await.on_paper_ore, 0);
 }
 
 #[tokio::test]

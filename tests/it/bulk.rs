@@ -147,6 +147,7 @@ async fn stream_by_an_owner_records_what_is_theirs_and_is_told_of_the_rest() {
     let project = world.project().await;
     let mine = pb::CreateBenefitRequest { owner: "me".to_owned(), ..world.benefit_request(&project, "10", "0") };
     let mine = world.office().call(mine).await.unwrap().benefit.unwrap();
+    world.accept(&mine).await;
     let other = world.benefit(&project, "10", "0").await;
     let news = vec![new(&other, "1", "2026-01-31"), new(&mine, "2", "2026-01-31")];
     let results = sent(&world, &world.token("me", &[]), None, news.clone()).await.unwrap();
@@ -189,17 +190,17 @@ async fn file_as_a_danish_spreadsheet_writes_it_recorded_line_by_line() {
     let file = format!(
         "\u{feff}source;benefit;measured_on;value\r\n\"Sags\"\"systemet\"\"; 1. kvartal\";{id};2026-03-31;3,5\r\n\
          Sagssystemet;{id};2026-06-31;3\r\n\r\nSagssystemet;{id};2026-06-30;12,25\r\nSagssystemet;{id};1\r\n\
-         Fødselsdage;{id};2026-06-30;tre\r\n"
+         Fødselsdage;{id};2026-06-30;tre\r\nTusinder;{id};2026-06-30;1.234\r\n"
     );
     let request =
         pb::ImportMeasurementsRequest { organisation: world.id(), content: file.into_bytes(), validate_only: false };
     let checked = pb::ImportMeasurementsRequest { validate_only: true, ..request.clone() };
     let checked = world.office().call(checked).await.unwrap();
-    assert!((checked.recorded_count, checked.refused_count) == (2, 3) && listed(&world, &benefit).await.is_empty());
+    assert!((checked.recorded_count, checked.refused_count) == (2, 4) && listed(&world, &benefit).await.is_empty());
     let answer = world.office().call(request).await.unwrap();
     let told: Vec<_> = answer.results.iter().map(|result| (result.number, reason(result))).collect();
     let invalid = "FIELD_INVALID";
-    assert_eq!(told, [(2, ""), (3, invalid), (5, ""), (6, invalid), (7, invalid)]);
+    assert_eq!(told, [(2, ""), (3, invalid), (5, ""), (6, invalid), (7, invalid), (8, invalid)]);
     let all = listed(&world, &benefit).await;
     assert_eq!(all.iter().map(|found| found.value.as_str()).collect::<Vec<_>>(), ["12.25", "3.5"]);
     assert_eq!(all[1].source, "Sags\"systemet\"; 1. kvartal");

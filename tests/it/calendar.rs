@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::{
     clock::{Base, LOOK_EVERY, metric, turn},
     harness::{World, process::until},
-    realisation::{policy, realise, review},
+    realisation::{numbered, policy, realise, review},
 };
 
 const CLOCKS: OffsetDateTime = datetime!(2027-01-15 12:00 UTC);
@@ -237,8 +237,8 @@ async fn reviews_of_a_closed_project_told_once_by_two_replicas() {
     }
     realise(&world, &project).await;
     world.decided(&project, GateCode::G5, GateOutcome::Go).await;
-    world.office().call(review(&world, &benefits[0])).await.unwrap();
     turn(&world.clock, datetime!(2027-07-31 12:00 UTC));
+    world.office().call(numbered(&world, &benefits[0], 1)).await.unwrap();
     let config = base.config(Some(LOOK_EVERY));
     let (one, other) = tokio::join!(world.behind_another(config.clone()), world.behind_another(config));
     let told = "SELECT count(*) FROM benefit_events WHERE kind = 'REVIEW_DUE' AND number = 1 AND due_on = '2027-07-31'";

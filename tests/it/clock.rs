@@ -515,6 +515,9 @@ async fn benefit_of_who_manages_the_project_by_now_or_leads_what_it_affects_no_m
     let world = base.ticking().await;
     let (project, benefit) = owners::accepted(&world).await;
     let beside = world.benefit(&project, "1", "2").await;
+    // An exception covers what it was approved for.
+    let excepted = owners::excepted(&world, &world.benefit(&project, "1", "2").await, "expert").await;
+    bare(&world, "expert").call(owners::acceptance(&world, &excepted)).await.unwrap();
     let area = owners::neighbour(&world).await;
     owners::affecting(&world, &project, &[&area]).await;
     world.office().call(owners::nomination(&world, &beside, "neighbour")).await.unwrap();
@@ -523,20 +526,14 @@ async fn benefit_of_who_manages_the_project_by_now_or_leads_what_it_affects_no_m
     for owned in [&benefit, &beside] {
         assert_eq!(owners::reread(&world, owned).await.owner_state(), BenefitOwnerState::Accepted);
     }
-    let get = pb::GetProjectRequest { organisation: world.id(), project: project.id.clone() };
-    let etag = world.office().call(get).await.unwrap().project.unwrap().etag;
-    let changes = pb::ProjectChanges { project_manager: Some("leader".to_owned()), ..Default::default() };
-    let request = pb::UpdateProjectRequest {
-        organisation: world.id(),
-        project: project.id.clone(),
-        changes: Some(changes),
-        etag,
-        ..Default::default()
-    };
-    world.office().call(request).await.unwrap();
+    owners::managed_by(&world, &project, "leader").await;
     assert_eq!(orphaned(&world, &[benefit]).await.remove(0).escalated_to(), "director");
+    base.until_looked().await;
+    assert_eq!(owners::reread(&world, &excepted).await.owner_state(), BenefitOwnerState::Accepted);
     owners::affecting(&world, &project, &[]).await;
     assert_eq!(orphaned(&world, &[beside]).await.remove(0).escalated_to(), "leader");
+    owners::managed_by(&world, &project, "expert").await;
+    assert_eq!(orphaned(&world, &[excepted]).await.remove(0).escalated_to(), "leader");
 }
 
 #[tokio::test]
@@ -605,7 +602,12 @@ async fn benefit_outlives_its_project_and_its_owner_i11() {
     until("the benefit is orphaned", is_orphaned).await;
     let orphaned = owners::reread(&world, &benefit).await;
     assert_eq!((orphaned.owner.as_str(), orphaned.escalated_to()), ("leader", "successor"));
-    world.office().call(owners::nomination(&world, &benefit, "successor")).await.unwrap();
+    let departed = bare(&world, "leader").call(world.measurement(&benefit, "1", &world.day(0))).await.unwrap_err();
+    assert!(departed.is(Code::PermissionDenied, "ROLE_MISSING"), "they answer for it no more: {departed:?}");
+    // Who it was escalated to sees it without any role, and finds it an owner: here themselves.
+    let escalated = pb::ListBenefitsRequest { organisation: world.id(), ..Default::default() };
+    assert_eq!(bare(&world, "successor").call(escalated).await.unwrap().benefits.len(), 1);
+    bare(&world, "successor").call(owners::nomination(&world, &benefit, "successor")).await.unwrap();
     let failure = bare(&world, "leader").call(owners::acceptance(&world, &benefit)).await.unwrap_err();
     assert!(failure.is(Code::PermissionDenied, "ROLE_MISSING"), "{failure:?}");
     let accepted = bare(&world, "successor").call(owners::acceptance(&world, &benefit)).await.unwrap().benefit.unwrap();

@@ -299,7 +299,7 @@ pub fn sample(method: &str, of: &Objects) -> (serde_json::Value, Role) {
             json!({"benefit": of.to_approve.benefit, "ownership": of.to_approve.id, "reason": "r"}),
             Role::SteeringGroup,
         ),
-        "AcceptBenefitOwnership" => (json!({"benefit": of.to_accept.id}), office),
+        "AcceptBenefitOwnership" => (json!({"benefit": of.to_accept.id, "etag": of.to_accept.etag}), office),
         "DeclineBenefitOwnership" => (json!({"benefit": of.to_decline.id, "reason": "r"}), office),
         "SetBenefitPolicy" => (
             json!({"replacesVersion": 0, "reviewMonths": [6, 12], "graceDays": 14, "missingDays": 60,

@@ -130,7 +130,7 @@ async fn basis_frozen_at_submission_and_its_hash_recomputable_s32() {
     let world = World::new().await;
     let project = world.project().await;
     let benefit = world.benefit(&project, "46", "35.50").await;
-    world.benefit_owner().call(world.measurement(&benefit, "41", "2026-01-31")).await.unwrap();
+    world.office().call(world.measurement(&benefit, "41", "2026-01-31")).await.unwrap();
     let review = world.submitted(&project, GateCode::G1).await;
     // What is changed afterwards changes nothing that is decided upon.
     let etag = world.reread(&project).await.etag;

@@ -283,7 +283,7 @@ async fn raw_sql_across_organisations_on_the_runtime_role_sees_nothing() {
     for world in [&here, &there] {
         let project = world.project().await;
         let benefit = world.benefit(&project, "1", "2").await;
-        world.benefit_owner().key("k").call(world.measurement(&benefit, "1", "2026-01-31")).await.unwrap();
+        world.office().key("k").call(world.measurement(&benefit, "1", "2026-01-31")).await.unwrap();
         world.decided(&project, pb::GateCode::G1, pb::GateOutcome::Recycle).await;
         world.delegated(&world.granted("lender", Role::SteeringGroup).await, "substitute").await;
         world.denied("nobody").await;

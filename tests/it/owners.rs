@@ -8,7 +8,11 @@ use gevinst_proto::v1::{
 use time::Duration;
 use tonic::Code;
 
-use crate::harness::{Failure, Person, World};
+use crate::{
+    budget_effects::promise,
+    harness::{Failure, Person, World},
+    register::planning,
+};
 
 /// A nomination of somebody, without an exception.
 pub fn nomination(world: &World, benefit: &pb::Benefit, nominee: &str) -> pb::NominateBenefitOwnerRequest {
@@ -42,7 +46,7 @@ pub fn approval(world: &World, nominated: &pb::BenefitOwnership) -> pb::ApproveB
 
 /// An acceptance of it.
 pub fn acceptance(world: &World, benefit: &pb::Benefit) -> pb::AcceptBenefitOwnershipRequest {
-    pb::AcceptBenefitOwnershipRequest { organisation: world.id(), benefit: benefit.id.clone(), validate_only: false }
+    pb::AcceptBenefitOwnershipRequest { organisation: world.id(), benefit: benefit.id.clone(), ..Default::default() }
 }
 
 fn refusal(world: &World, benefit: &pb::Benefit) -> pb::DeclineBenefitOwnershipRequest {
@@ -123,6 +127,21 @@ pub async fn change_unit(world: &World, project: &pb::Project, changes: pb::OrgU
         org_unit: unit.id,
         changes: Some(changes),
         etag: unit.etag,
+        ..Default::default()
+    };
+    world.office().call(request).await.unwrap();
+}
+
+/// Gives the project another manager.
+pub async fn managed_by(world: &World, project: &pb::Project, manager: &str) {
+    let get = pb::GetProjectRequest { organisation: world.id(), project: project.id.clone() };
+    let etag = world.office().call(get).await.unwrap().project.unwrap().etag;
+    let changes = pb::ProjectChanges { project_manager: Some(manager.to_owned()), ..Default::default() };
+    let request = pb::UpdateProjectRequest {
+        organisation: world.id(),
+        project: project.id.clone(),
+        changes: Some(changes),
+        etag,
         ..Default::default()
     };
     world.office().call(request).await.unwrap();
@@ -238,6 +257,60 @@ async fn named_at_creation_without_being_eligible_cannot_accept_i10() {
 }
 
 #[tokio::test]
+async fn who_is_named_or_has_declined_does_not_act_as_owner_i11() {
+    let world = World::new().await;
+    let benefit = world.office().call(world.economic_request(&world.project().await, "2026-01-01")).await;
+    let benefit = benefit.unwrap().benefit.unwrap();
+    let owner = bare(&world, "owner");
+    let acts = async || {
+        let now = reread(&world, &benefit).await;
+        denied(owner.call(planning(&world, &now, "45", "2027-01-01")).await, "ROLE_MISSING");
+        denied(owner.call(world.measurement(&benefit, "9", "2026-06-30")).await, "ROLE_MISSING");
+        denied(owner.call(promise(&world, &benefit, 5)).await, "ROLE_MISSING");
+        denied(owner.call(nomination(&world, &benefit, "leader")).await, "ROLE_MISSING");
+    };
+    acts().await;
+    owner.call(refusal(&world, &benefit)).await.unwrap();
+    acts().await;
+    world.accept(&benefit).await;
+    owner.call(world.measurement(&benefit, "9", "2026-06-30")).await.unwrap();
+}
+
+#[tokio::test]
+async fn acceptance_keeps_the_plan_that_was_accepted_and_may_name_what_was_read_i11() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let request =
+        pb::CreateBenefitRequest { owner: "leader".to_owned(), ..world.planned_request(&project, "2027-01-01") };
+    let read = world.office().call(request).await.unwrap().benefit.unwrap();
+    world.manager().call(planning(&world, &read, "30", "2027-01-01")).await.unwrap();
+    let stale = pb::AcceptBenefitOwnershipRequest { etag: Some(read.etag.clone()), ..acceptance(&world, &read) };
+    let failure = bare(&world, "leader").call(stale).await.unwrap_err();
+    assert!(failure.is(Code::Aborted, "ETAG_STALE"), "{failure:?}");
+    let etag = Some(reread(&world, &read).await.etag);
+    let request = pb::AcceptBenefitOwnershipRequest { etag, ..acceptance(&world, &read) };
+    let accepted = bare(&world, "leader").call(request).await.unwrap();
+    assert_eq!(accepted.ownership.unwrap().accepted_plan, Some(1));
+    let planned = planning(&world, &accepted.benefit.unwrap(), "31", "2027-01-01");
+    assert_eq!(world.manager().call(planned).await.unwrap().benefit.unwrap().plan.unwrap().number, 2);
+    let request = pb::ListBenefitOwnershipsRequest { organisation: world.id(), benefit: read.id, ..Default::default() };
+    assert_eq!(world.auditor().call(request).await.unwrap().ownerships[0].accepted_plan, Some(1));
+}
+
+#[tokio::test]
+async fn exception_covers_what_it_was_approved_for_and_not_what_its_nominee_became_i10() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let benefit = excepted(&world, &world.benefit(&project, "1", "2").await, "expert").await;
+    managed_by(&world, &project, "expert").await;
+    let failure =
+        refused(bare(&world, "expert").call(acceptance(&world, &benefit)).await, "BENEFIT_OWNER_NOT_ELIGIBLE");
+    assert_eq!(failure.metadata["reasons"], "LEADS_NO_AFFECTED_UNIT,MANAGES_PROJECT");
+    let anew = excepted(&world, &benefit, "expert").await;
+    bare(&world, "expert").call(acceptance(&world, &anew)).await.unwrap();
+}
+
+#[tokio::test]
 async fn nominate_without_being_eligible_refused_with_each_reason_i10() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "1", "2").await;
@@ -253,6 +326,8 @@ async fn nominate_without_being_eligible_refused_with_each_reason_i10() {
 async fn nominate_by_office_manager_or_owner_and_nobody_else_s35() {
     let world = World::new().await;
     let benefit = world.benefit(&world.project().await, "1", "2").await;
+    denied(bare(&world, "owner").call(nomination(&world, &benefit, "leader")).await, "ROLE_MISSING");
+    world.accept(&benefit).await;
     for by in [world.office(), world.manager(), bare(&world, "owner")] {
         let nominated = by.call(nomination(&world, &benefit, "leader")).await.unwrap().benefit.unwrap();
         assert_eq!((nominated.owner.as_str(), nominated.nominee()), ("owner", "leader"));
@@ -264,7 +339,7 @@ async fn nominate_by_office_manager_or_owner_and_nobody_else_s35() {
     let found = history(&world, &benefit).await;
     assert_eq!(found[0], ("leader".to_owned(), BenefitOwnershipState::Nominated));
     assert_eq!(found[1..3], [superseded.clone(), superseded]);
-    assert_eq!(found[3], ("owner".to_owned(), BenefitOwnershipState::Superseded));
+    assert_eq!(found[3], ("owner".to_owned(), BenefitOwnershipState::Accepted));
     // Who is not asked any more does not answer.
     denied(bare(&world, "owner").call(acceptance(&world, &benefit)).await, "ROLE_MISSING");
 }

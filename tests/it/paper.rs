@@ -188,7 +188,7 @@ async fn paper_in_a_browser_shuts_nobody_out_and_prints() {
     let world = World::shipped().await;
     let project = world.project().await;
     let benefit = world.benefit(&project, "46", "35.50").await;
-    world.benefit_owner().call(world.measurement(&benefit, "41", "2026-01-31")).await.unwrap();
+    world.office().call(world.measurement(&benefit, "41", "2026-01-31")).await.unwrap();
     let submission = pb::SubmitGateReviewRequest { amount_ore: 45_000_000, ..world.submission(&project, GateCode::G1) };
     let review = world.office().call(submission).await.unwrap().gate_review.unwrap();
     world.steering().call(world.decision(&review, GateOutcome::Hold)).await.unwrap();

@@ -47,7 +47,16 @@ const REDUNDANT: [(&str, &str, &str); 5] = [
 ];
 
 /// Clauses without which the service refuses to load the policies: (policy, clause).
-const DEMANDED: [(&str, &str); 1] = [("decide-within-the-mandate", "context has mandate")];
+const DEMANDED: [(&str, &str); 8] = [
+    ("decide-within-the-mandate", "context has mandate"),
+    ("measure-a-benefit", "resource has accepted"),
+    ("nominate-a-benefit-owner", "resource has accepted"),
+    ("nominate-a-benefit-owner", "resource has escalatedTo"),
+    ("plan-a-benefit", "resource has accepted"),
+    ("promise-an-effect-on-the-budget", "resource has accepted"),
+    ("read-own-benefit", "resource has escalatedTo"),
+    ("review-a-benefit", "resource has accepted"),
+];
 
 /// Each property, with a policy set of its own.
 fn properties() -> Vec<(String, Policy, PolicySet)> {

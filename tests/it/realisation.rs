@@ -34,10 +34,14 @@ pub fn review(world: &World, benefit: &pb::Benefit) -> pb::RecordBenefitReviewRe
     pb::RecordBenefitReviewRequest {
         organisation: world.id(),
         benefit: benefit.id.clone(),
-        number: Some(1),
         statement: "Gennemgået med driften.".to_owned(),
         ..Default::default()
     }
+}
+
+/// The same, of one that the policy asks for.
+pub fn numbered(world: &World, benefit: &pb::Benefit, number: i32) -> pb::RecordBenefitReviewRequest {
+    pb::RecordBenefitReviewRequest { number: Some(number), ..review(world, benefit) }
 }
 
 /// Another outcome, with a reason.
@@ -144,9 +148,11 @@ async fn review_by_rule_keeps_the_figures_that_it_rested_on() {
     let world = World::new().await;
     let benefit = realising(&world).await;
     assert_eq!(reread(&world, &benefit).await.realises_from, Some(world.day(0)));
+    world.accept(&benefit).await;
     let measured = world.benefit_owner().call(world.measurement(&benefit, "40", "2026-06-30")).await.unwrap();
     let measured = measured.measurement.unwrap();
-    let found = world.benefit_owner().call(review(&world, &benefit)).await.unwrap();
+    world.clock.advance(Duration::days(184));
+    let found = world.benefit_owner().call(numbered(&world, &benefit, 1)).await.unwrap();
     let (found, after) = (found.review.unwrap(), found.benefit.unwrap());
     assert_eq!((found.outcome(), found.outcome_by_rule()), (BenefitOutcome::PartlyRealised, found.outcome()));
     assert_eq!((found.baseline.as_str(), found.target.as_str(), found.plan), ("46", "35", 0));
@@ -160,7 +166,8 @@ async fn review_by_rule_keeps_the_figures_that_it_rested_on() {
 
     // It goes on being measured, and a later review finds otherwise.
     world.office().call(world.measurement(&benefit, "35", "2026-07-31")).await.unwrap();
-    world.office().call(pb::RecordBenefitReviewRequest { number: Some(2), ..review(&world, &benefit) }).await.unwrap();
+    world.clock.advance(Duration::days(182));
+    world.office().call(numbered(&world, &benefit, 2)).await.unwrap();
     assert_eq!(reread(&world, &benefit).await.outcome(), BenefitOutcome::Realised);
     let list = pb::ListBenefitReviewsRequest {
         organisation: world.id(),
@@ -171,6 +178,22 @@ async fn review_by_rule_keeps_the_figures_that_it_rested_on() {
     assert_eq!(world.auditor().call(list.clone()).await.unwrap().reviews, [found]);
     let all = pb::ListBenefitReviewsRequest { filter: String::new(), ..list };
     assert_eq!(world.auditor().call(all).await.unwrap().reviews.len(), 2);
+}
+
+#[tokio::test]
+async fn review_before_its_day_refused_and_done_as_one_of_no_number() {
+    let world = World::new().await;
+    world.clock.advance(time::macros::datetime!(2027-08-31 12:00 UTC) - world.clock.now());
+    let benefit = realising(&world).await;
+    world.clock.advance(time::macros::datetime!(2028-02-28 12:00 UTC) - world.clock.now());
+    let failure = world.office().call(numbered(&world, &benefit, 1)).await.unwrap_err();
+    assert!(failure.is(Code::FailedPrecondition, "REVIEW_NOT_DUE"), "{failure:?}");
+    assert_eq!(failure.metadata["due_on"], "2028-02-29", "six months after the last of August");
+    world.office().call(review(&world, &benefit)).await.unwrap();
+    assert_eq!(standing(&world, &benefit.project).await[0].1, DueReviewState::Upcoming);
+    world.clock.advance(Duration::days(1));
+    world.office().call(numbered(&world, &benefit, 1)).await.unwrap();
+    assert_eq!(standing(&world, &benefit.project).await[0].1, DueReviewState::Done);
 }
 
 #[tokio::test]
@@ -245,8 +268,7 @@ async fn outcome_that_the_figures_do_not_say_needs_a_reason_and_a_measurement() 
         assert_eq!(found.deviation_reason, "Kun ét sted.");
     }
     assert_eq!(reread(&world, &benefit).await.state(), BenefitState::Cancelled);
-    let unknown = pb::RecordBenefitReviewRequest { number: Some(3), ..review(&world, &benefit) };
-    let failure = failed(unknown).await;
+    let failure = failed(numbered(&world, &benefit, 3)).await;
     assert!(failure.is(Code::InvalidArgument, "FIELD_INVALID"), "{failure:?}");
 }
 
@@ -268,6 +290,10 @@ async fn outcome_of_a_level_to_be_kept_is_named_with_a_reason() {
 async fn review_by_any_but_the_office_and_the_owner_in_person_refused() {
     let world = World::new().await;
     let benefit = realising(&world).await;
+    // Who is named as its owner, and has not accepted it (I11).
+    let named = world.person("owner", &[]).call(review(&world, &benefit)).await.unwrap_err();
+    assert!(named.is(Code::PermissionDenied, "ROLE_MISSING"), "{named:?}");
+    world.accept(&benefit).await;
     for (who, reason) in [
         (world.manager(), "ROLE_MISSING"),
         (world.steering(), "ROLE_MISSING"),
@@ -293,19 +319,23 @@ async fn reviews_fall_due_by_the_policy_and_are_done_when_each_benefit_is_review
     assert_eq!(standing(&world, &project.id).await, [(first.clone(), Upcoming), (second.clone(), Upcoming)]);
 
     world.clock.advance(time::macros::datetime!(2028-02-29 12:00 UTC) - world.clock.now());
-    world.office().call(review(&world, &one)).await.unwrap();
+    world.office().call(numbered(&world, &one, 1)).await.unwrap();
     let [found] = &due(&world, "state = DUE AND due_on <= \"2028-02-29\"").await[..] else { panic!() };
     assert_eq!((found.number, &found.missing_benefits[..]), (1, &[other.id.clone()][..]));
     world.clock.advance(Duration::days(14));
     assert_eq!(standing(&world, &project.id).await[0], (first.clone(), Due), "the days of grace count to the last");
     world.clock.advance(Duration::days(1));
     assert_eq!(standing(&world, &project.id).await[0], (first.clone(), Overdue));
-    world.office().call(review(&world, &other)).await.unwrap();
+    world.office().call(numbered(&world, &other, 1)).await.unwrap();
     assert_eq!(standing(&world, &project.id).await, [(first, Done), (second, Upcoming)]);
 
     world.office().call(policy(&world)).await.unwrap();
     let days: Vec<String> = standing(&world, &project.id).await.into_iter().map(|(day, _)| day).collect();
     assert_eq!(days, ["2027-11-30", "2028-08-31", "2029-08-31"]);
+    assert_eq!(standing(&world, &project.id).await[0].1, Overdue, "what was held after six months is not this one");
+    world.office().call(numbered(&world, &one, 1)).await.unwrap();
+    let first = due(&world, "due_on = \"2027-11-30\"").await;
+    assert_eq!(first[0].missing_benefits, std::slice::from_ref(&other.id));
     // A cancelled benefit is reviewed no more, and nothing is missing of it.
     let gone = deviating(&world, &other, BenefitOutcome::Cancelled, "Opgaven er væk.");
     world.office().call(gone).await.unwrap();
@@ -350,9 +380,10 @@ async fn closed_project_is_measured_and_reviewed_and_has_effects_on_the_budget_y
     world.decided(&project, GateCode::G5, GateOutcome::Go).await;
     assert_eq!(world.reread(&project).await.stage(), pb::Stage::Closed);
     world.clock.advance(Duration::days(365 * 6));
+    world.accept(&benefit).await;
     let owner = world.benefit_owner();
     owner.call(world.measurement(&benefit, "600", &world.day(-1))).await.unwrap();
-    owner.call(review(&world, &benefit)).await.unwrap();
+    owner.call(numbered(&world, &benefit, 1)).await.unwrap();
     world.office().call(crate::budget_effects::promise(&world, &benefit, 5)).await.unwrap();
     assert_eq!(due(&world, "state = OVERDUE").await.len(), 1, "the second has not been held");
     assert_ne!(reread(&world, &benefit).await.outcome(), BenefitOutcome::Unspecified);
@@ -398,6 +429,96 @@ async fn g5_asks_for_an_outcome_of_each_benefit() {
         world.office().call(review(&world, &benefit)).await.unwrap();
     }
     assert!(met().await);
+}
+
+/// What corrects a decision and leads to the same stage changes what was said of it, not when the project went there.
+#[tokio::test]
+async fn corrected_handover_that_stays_one_leaves_the_day_of_realisation_and_the_starts() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let going_live = pb::BenefitStart {
+        event: pb::BenefitStartEvent::GoLive.into(),
+        planned_on: "2027-01-01".to_owned(),
+        ..Default::default()
+    };
+    let request = pb::CreateBenefitRequest { start: Some(going_live), ..world.benefit_request(&project, "46", "35") };
+    let benefit = world.office().call(request).await.unwrap().benefit.unwrap();
+    for gate in [GateCode::G1, GateCode::G2, GateCode::G3] {
+        world.decided(&project, gate, GateOutcome::Go).await;
+    }
+    let handover = world.decided(&project, GateCode::G4, GateOutcome::Go).await.gate_review.unwrap();
+    let went_live = reread(&world, &benefit).await;
+    assert_eq!(went_live.realises_from, Some(world.day(0)));
+    let corrected = async |wrong: pb::GateReview, outcome| {
+        world.clock.advance(Duration::days(40));
+        let correction =
+            pb::SubmitGateReviewRequest { supersedes: Some(wrong.id), ..world.submission(&project, GateCode::G4) };
+        let correction = world.office().call(correction).await.unwrap().gate_review.unwrap();
+        let decided = world.steering().call(world.decision(&correction, outcome)).await.unwrap();
+        (decided.gate_review.unwrap(), reread(&world, &benefit).await)
+    };
+    let (first, after) = corrected(handover, GateOutcome::GoWithConditions).await;
+    assert_eq!((&after.realises_from, &after.starts_on), (&went_live.realises_from, &went_live.starts_on));
+    let (second, after) = corrected(first, GateOutcome::Recycle).await;
+    assert_eq!(after.realises_from, None);
+    let (_, after) = corrected(second, GateOutcome::Go).await;
+    assert_eq!(after.realises_from, Some(world.day(0)), "it was not there in between");
+}
+
+/// What a gate has frozen stays frozen: else a correction would be a way to another baseline 0 (I14).
+#[tokio::test]
+async fn corrected_gate_leaves_the_plan_that_it_has_frozen_i14() {
+    let world = World::new().await;
+    let project = world.project().await;
+    let benefit = world.office().call(world.planned_request(&project, "2027-01-01")).await.unwrap().benefit.unwrap();
+    world.decided(&project, GateCode::G1, GateOutcome::Go).await;
+    let gate = world.decided(&project, GateCode::G2, GateOutcome::Go).await.gate_review.unwrap();
+    let correction =
+        pb::SubmitGateReviewRequest { supersedes: Some(gate.id), ..world.submission(&project, GateCode::G2) };
+    let correction = world.office().call(correction).await.unwrap().gate_review.unwrap();
+    world.steering().call(world.decision(&correction, GateOutcome::Recycle)).await.unwrap();
+    let before = reread(&world, &benefit).await;
+    assert_eq!(before.baseline_plan, Some(0));
+    world.office().call(planning(&world, &before, "45", "2027-01-01")).await.unwrap();
+    assert_eq!(reread(&world, &benefit).await.baseline_plan, Some(0));
+}
+
+/// Whoever is at one of the organisation's benefits meanwhile waits or is waited for, and is refused nothing.
+#[tokio::test]
+async fn policy_set_while_many_are_measured_corrected_and_decided_refuses_nobody() {
+    let world = World::new().await;
+    let mut benefits = Vec::new();
+    for _ in 0..3 {
+        let project = world.project().await;
+        for _ in 0..4 {
+            benefits.push(
+                world.office().call(world.planned_request(&project, "2026-01-01")).await.unwrap().benefit.unwrap(),
+            );
+        }
+    }
+    let correcting = benefits.iter().rev().map(|benefit| {
+        let (world, office) = (&world, world.office());
+        async move {
+            let first = office.call(world.measurement(benefit, "40", "2026-01-31")).await.unwrap().measurement.unwrap();
+            let wrong = pb::MeasurementCorrection { measurement: first.id, reason: "Tastefejl.".to_owned() };
+            let right = pb::RecordMeasurementRequest {
+                corrects: Some(wrong),
+                ..world.measurement(benefit, "41", "2026-01-31")
+            };
+            office.call(right).await.map(drop)
+        }
+    });
+    let setting = async {
+        for version in 0..6 {
+            let next = pb::SetBenefitPolicyRequest { replaces_version: version, ..policy(&world) };
+            world.office().call(next).await?;
+        }
+        Ok(())
+    };
+    let (corrected, set) = tokio::join!(futures_util::future::join_all(correcting), setting);
+    for answer in corrected.into_iter().chain([set]) {
+        answer.unwrap();
+    }
 }
 
 /// Of two who take the place of one version, one comes second, also where both have found it in force.

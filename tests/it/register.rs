@@ -232,6 +232,7 @@ async fn update_before_a_gate_allowed_what_figures_mean_refused_after_i14() {
         cashability: Some(pb::Cashability::FreedCapacity.into()),
         disbenefit: None,
     };
+    world.accept(&benefit).await;
     let said = bare(&world, "owner").call(change(said)).await.unwrap().benefit.unwrap();
     assert_eq!((said.title.as_str(), said.measure.as_ref(), said.groups.len()), ("Kortere ventetid", Some(&better), 1));
     let none = prost_types::FieldMask { paths: vec!["groups".to_owned()] };

@@ -197,13 +197,13 @@ impl Writer<'_> {
                 // What a header can say as well need not stand in the body: it may be left out, or be empty.
                 if let Some(etag) = &binding.conventions.etag {
                     let name = etag.json_name();
-                    schema["required"]
-                        .as_array_mut()
-                        .into_iter()
-                        .for_each(|required| required.retain(|one| one != name));
+                    // Not by an index, which would put a null there where nothing is required.
+                    if let Some(required) = schema.get_mut("required").and_then(Json::as_array_mut) {
+                        required.retain(|one| one != name);
+                    }
                     schema["properties"][name].as_object_mut().map(|field| field.remove("minLength"));
                 }
-                if schema["required"].as_array().is_some_and(Vec::is_empty) {
+                if schema.get("required").and_then(Json::as_array).is_some_and(Vec::is_empty) {
                     schema.as_object_mut().map(|schema| schema.remove("required"));
                 }
                 let required = schema.get("required").is_some();

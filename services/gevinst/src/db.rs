@@ -238,7 +238,8 @@ impl Db {
 
     /// Benefits whose owner has accepted and departed (I11), but for these: so many at most, of all organisations, in one
     /// round trip. Who leads a unit with an operational area at or below it, on the way down to the project's own unit or to
-    /// another that it affects, has not, unless they manage the project by now (I10).
+    /// another that it affects, has not, unless they manage the project by now (I10); an approved exception covers what it was
+    /// approved for (`owners::rules::is_covered`).
     pub async fn departed(
         &self,
         today: Date,
@@ -251,12 +252,15 @@ impl Db {
             WHERE b.organisation_id = one.id AND b.owner_state = 'ACCEPTED' AND b.id <> ALL ($2) \
             AND (EXISTS (SELECT FROM token_denials n WHERE n.organisation_id = b.organisation_id AND n.value = b.owner \
                 AND n.claim = 'SUBJECT' AND n.lifted_at IS NULL) \
-            OR (o.approver IS NULL AND (p.project_manager = b.owner OR NOT EXISTS (SELECT FROM org_units u JOIN org_units a \
+            OR (p.project_manager = b.owner AND (o.approver IS NULL OR NOT o.eligibility @> '{\"reasons\": \
+                [{\"code\": \"BENEFIT_OWNER_REASON_CODE_MANAGES_PROJECT\"}]}')) \
+            OR ((o.approver IS NULL OR o.eligibility @> '{\"reasons\": \
+                [{\"code\": \"BENEFIT_OWNER_REASON_CODE_LEADS_AFFECTED_AREA\"}]}') AND NOT EXISTS (SELECT FROM org_units u JOIN org_units a \
                 ON a.organisation_id = u.organisation_id AND u.id = ANY (a.path) \
                 WHERE u.organisation_id = b.organisation_id AND u.leader = b.owner AND (a.id = ANY (p.scopes) OR EXISTS (SELECT FROM org_units t \
                     WHERE t.organisation_id = p.organisation_id AND t.id = ANY (p.affected_units) AND a.id = ANY (t.path))) \
                 AND a.is_operational_area AND coalesce(a.valid_from, $1) <= $1 AND coalesce(a.valid_until, $1) >= $1 \
-                AND coalesce(u.valid_from, $1) <= $1 AND coalesce(u.valid_until, $1) >= $1))))";
+                AND coalesce(u.valid_from, $1) <= $1 AND coalesce(u.valid_until, $1) >= $1)))";
         self.due(departed, today, but, most).await
     }
 

@@ -263,6 +263,8 @@ pub enum Error {
     },
     /// Only money can be taken out of a budget.
     BenefitNotEconomic,
+    /// A disbenefit takes nothing out of a budget.
+    BenefitIsDisbenefit,
     /// Only cashable money can be taken out of a budget.
     BenefitNotCashable {
         /// What becomes of it instead.
@@ -289,6 +291,11 @@ pub enum Error {
     },
     /// The project has not gone into realisation.
     NotInRealisation,
+    /// A review before its day.
+    ReviewNotDue {
+        /// That day.
+        due_on: time::Date,
+    },
     /// Another outcome than the figures say, without a reason.
     OutcomeDeviates {
         /// What they say.
@@ -423,11 +430,13 @@ impl Error {
             Self::BenefitFrozen { .. } => ErrorReason::BenefitFrozen,
             Self::BenefitMapCycle { .. } => ErrorReason::BenefitMapCycle,
             Self::BenefitNotEconomic => ErrorReason::BenefitNotEconomic,
+            Self::BenefitIsDisbenefit => ErrorReason::BenefitIsDisbenefit,
             Self::BenefitNotCashable { .. } => ErrorReason::BenefitNotCashable,
             Self::BudgetStepNotCovered { .. } => ErrorReason::BudgetStepNotCovered,
             Self::BudgetStepNeeded { .. } => ErrorReason::BudgetStepNeeded,
             Self::BudgetEffectCorrected { .. } => ErrorReason::BudgetEffectCorrected,
             Self::NotInRealisation => ErrorReason::NotInRealisation,
+            Self::ReviewNotDue { .. } => ErrorReason::ReviewNotDue,
             Self::OutcomeDeviates { .. } => ErrorReason::OutcomeDeviates,
             Self::OutcomeNotMeasured => ErrorReason::OutcomeNotMeasured,
             Self::OutcomeOpen => ErrorReason::OutcomeOpen,
@@ -495,11 +504,13 @@ impl Error {
             | Self::MeasurementCorrected { .. }
             | Self::BenefitFrozen { .. }
             | Self::BenefitNotEconomic
+            | Self::BenefitIsDisbenefit
             | Self::BenefitNotCashable { .. }
             | Self::BudgetStepNotCovered { .. }
             | Self::BudgetStepNeeded { .. }
             | Self::BudgetEffectCorrected { .. }
             | Self::NotInRealisation
+            | Self::ReviewNotDue { .. }
             | Self::OutcomeDeviates { .. }
             | Self::OutcomeNotMeasured
             | Self::OutcomeOpen
@@ -552,6 +563,7 @@ impl Error {
             Self::MeasurementCorrected { corrected_by } => vec![("corrected_by", corrected_by.to_string())],
             Self::BenefitFrozen { fields } => vec![("fields", fields.clone())],
             Self::BenefitMapCycle { nodes } => vec![("nodes", nodes.clone())],
+            Self::ReviewNotDue { due_on } => vec![("due_on", due_on.to_string())],
             Self::BenefitNotCashable { cashability } => vec![("cashability", cashability.clone())],
             Self::BudgetStepNotCovered { before, left_ore } => {
                 vec![("before", (*before).to_owned()), ("left_ore", left_ore.to_string())]

@@ -126,7 +126,10 @@ pub struct Cast {
     pub condition_owner: &'static str,
     /// Who proposed to waive the condition.
     pub proposer: &'static str,
+    /// Who has accepted to own the benefit.
     pub benefit_owner: &'static str,
+    /// Who is to find it another owner.
+    pub escalated_to: &'static str,
     /// Who is asked to own the benefit.
     pub nominee: &'static str,
     /// Who nominated them.
@@ -152,6 +155,7 @@ impl Default for Cast {
             condition_owner: "condition-owner",
             proposer: "proposer",
             benefit_owner: "benefit-owner",
+            escalated_to: "escalated-to",
             nominee: "nominee",
             nominator: "nominator",
             grantee: "grantee",
@@ -165,7 +169,7 @@ impl Default for Cast {
 
 impl Cast {
     /// All of them.
-    pub fn people(&self) -> [&'static str; 14] {
+    pub fn people(&self) -> [&'static str; 15] {
         [
             self.owner,
             self.manager,
@@ -175,6 +179,7 @@ impl Cast {
             self.condition_owner,
             self.proposer,
             self.benefit_owner,
+            self.escalated_to,
             self.nominee,
             self.nominator,
             self.grantee,
@@ -297,6 +302,8 @@ impl Case {
                 organisation,
                 scopes,
                 owner: cast.benefit_owner,
+                accepted: Some(cast.benefit_owner),
+                escalated_to: Some(cast.escalated_to),
                 nominee: cast.nominee,
                 nominator: cast.nominator,
                 project_owner: cast.owner,

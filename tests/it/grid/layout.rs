@@ -178,7 +178,7 @@ fn relations(text: &mut String) {
         "yes: allowed for who the object itself names so. Empty: it names nobody so.",
     );
     let cast = Cast::default();
-    let ties: [(&str, &'static str, &[About]); 15] = [
+    let ties: [(&str, &'static str, &[About]); 16] = [
         ("owner", cast.owner, OF_A_PROJECT),
         ("manager", cast.manager, OF_A_PROJECT),
         ("manager then", cast.manager_then, &[About::Review]),
@@ -187,6 +187,7 @@ fn relations(text: &mut String) {
         ("condition's owner", cast.condition_owner, &[About::Condition]),
         ("proposer", cast.proposer, &[About::Condition]),
         ("benefit's owner", cast.benefit_owner, &[About::Benefit]),
+        ("escalated to", cast.escalated_to, &[About::Benefit]),
         ("nominee", cast.nominee, &[About::Benefit]),
         ("nominator", cast.nominator, &[About::Benefit]),
         ("grantee", cast.grantee, &[About::Grant]),
@@ -228,8 +229,9 @@ fn relations(text: &mut String) {
     }
     text.push_str(
         "\nmanager then: who managed the project when the review was submitted. owner, manager: the project's.\n\
-         proposer: who proposed to waive the condition. nominee, nominator: who is asked to own the benefit, and who\n\
-         nominated them. condition.lapse and benefit.orphan are the clock's alone.\n",
+         proposer: who proposed to waive the condition. benefit's owner: who has accepted to own\n\
+         it. escalated to: who is to find it another. nominee, nominator: who is asked to own the benefit, and who nominated\n\
+         them. condition.lapse and benefit.orphan are the clock's alone.\n",
     );
 }
 

@@ -661,7 +661,7 @@ impl World {
             };
             self.steering().call(request).await.unwrap();
         }
-        let request = pb::AcceptBenefitOwnershipRequest { organisation, benefit: id, validate_only: false };
+        let request = pb::AcceptBenefitOwnershipRequest { organisation, benefit: id, ..Default::default() };
         self.person(&benefit.owner, &[]).call(request).await.unwrap();
     }
 

@@ -278,16 +278,18 @@ fn script(organisation: Uuid, drawn: &Drawn) -> String {
         }
     }
     for (number, (project, owner)) in drawn.benefits().enumerate() {
-        // Every other one is asked of them only: who is to own a benefit sees it as who owns it does.
-        let (of, nominee) = if number % 2 == 0 { (PEOPLE[owner], "nogen") } else { ("nogen", PEOPLE[owner]) };
+        // One in three is asked of them only, or was escalated to them: they see it as who owns it does.
+        let mut people = ["nogen"; 3];
+        people[number % 3] = PEOPLE[owner];
+        let [of, nominee, escalated_to] = people;
         let values = format!(
-            "'{}', '{}', 'Gevinst', 'QUALITATIVE', 'Sagstid', 'dage', 1, 2, '{of}', '{nominee}', now()",
+            "'{}', '{}', 'Gevinst', 'QUALITATIVE', 'Sagstid', 'dage', 1, 2, '{of}', '{nominee}', '{escalated_to}', now()",
             id(Thing::Benefit, number),
             id(Thing::Project, project),
         );
         add(
             "benefits",
-            "project_id, title, kind, measure_name, measure_unit, baseline, target, owner, nominee, created_at",
+            "project_id, title, kind, measure_name, measure_unit, baseline, target, owner, nominee, escalated_to, created_at",
             values,
         );
         // One measurement and one nomination each, under the benefit's own id.

@@ -82,8 +82,12 @@ pub enum Resource<'a> {
         organisation: &'a Uuid,
         /// Where its project lies.
         scopes: &'a [Uuid],
-        /// Who answers for the benefit.
+        /// Who is named as its owner.
         owner: &'a str,
+        /// The same, where they have accepted and have not departed: who answers for it (I11).
+        accepted: Option<&'a str>,
+        /// Of an orphaned one, who sees to it that it gets another owner.
+        escalated_to: Option<&'a str>,
         /// Who is asked to; the owner where nobody is.
         nominee: &'a str,
         /// Who nominated them; the owner where nobody has, and where it is not about that.
@@ -212,13 +216,20 @@ impl Resource<'_> {
                 ("projectOwner", project_owner),
                 ("projectManager", project_manager),
             ],
-            Self::Benefit { owner, nominee, nominator, project_owner, project_manager, .. } => vec![
-                ("owner", owner),
-                ("nominee", nominee),
-                ("nominator", nominator),
-                ("projectOwner", project_owner),
-                ("projectManager", project_manager),
-            ],
+            Self::Benefit {
+                owner, accepted, escalated_to, nominee, nominator, project_owner, project_manager, ..
+            } => {
+                let mut people = vec![
+                    ("owner", *owner),
+                    ("nominee", nominee),
+                    ("nominator", nominator),
+                    ("projectOwner", project_owner),
+                    ("projectManager", project_manager),
+                ];
+                people.extend(accepted.map(|accepted| ("accepted", accepted)));
+                people.extend(escalated_to.map(|leader| ("escalatedTo", leader)));
+                people
+            }
             Self::RoleGrant { subject, granted_by, .. } => vec![("subject", subject), ("grantedBy", granted_by)],
             Self::Delegation { delegator, delegate } => vec![("delegator", delegator), ("delegate", delegate)],
         }

@@ -149,6 +149,11 @@ pub mod benefit {
             known(&self.owner_state)
         }
 
+        /// I11: who has accepted to own it, and has not departed; nobody who is merely named.
+        pub fn accepted_owner(&self) -> Option<&str> {
+            (self.owner_state == <&str>::from(OwnerState::Accepted)).then_some(&self.owner)
+        }
+
         /// What kind of value it is.
         pub fn kind(&self) -> Result<BenefitKind> {
             known(&self.kind)
@@ -455,6 +460,8 @@ impl<'a> From<&'a Measured> for Resource<'a> {
             organisation: &measured.benefit.organisation_id,
             scopes: &measured.scopes,
             owner: &measured.benefit.owner,
+            accepted: measured.benefit.accepted_owner(),
+            escalated_to: measured.benefit.escalated_to.as_deref(),
             nominee: measured.benefit.nominee.as_ref().unwrap_or(&measured.benefit.owner),
             nominator: &measured.benefit.owner,
             project_owner: &measured.project_owner,

@@ -116,7 +116,7 @@ pub async fn measure(ctx: Ctx, request: pb::RecordMeasurementRequest) -> Result<
         let row = new.row(command.ctx())?;
         row.clone().into_active_model().reset_all().insert(command.tx()).await?;
         if new_corrects {
-            calendar::look_at(&command, new_benefit).await?;
+            calendar::look_at(&command, [new_benefit]).await?;
         }
         let (id, changes) = (MeasurementId::new(row.id), recorded(&row));
         let response = pb::RecordMeasurementResponse { measurement: Some(row.into()) };
@@ -174,9 +174,7 @@ pub async fn measure_many(ctx: Ctx, many: Many) -> Result<pb::ImportMeasurements
             rows = rest;
         }
         // What is measured no more may be missing now.
-        for benefit in corrected {
-            calendar::look_at(&command, benefit).await?;
-        }
+        calendar::look_at(&command, corrected).await?;
         let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         let recorded = results.iter().filter(|result| result.measurement.is_some()).count();
         let response = pb::ImportMeasurementsResponse {

@@ -144,13 +144,17 @@ const STARTS: &str = "UPDATE benefits b SET starts_on = date_trunc('month', foun
     WHERE b.organisation_id = $1 AND b.id = found.id \
         AND b.starts_on IS DISTINCT FROM date_trunc('month', found.day)::date";
 
-/// The gates that a project has passed, each by its newest decision that goes on and that none has corrected.
-pub const PASSED: &str = "WITH passed AS (SELECT DISTINCT ON (r.gate) r.gate, r.led_to, \
-        (r.ended_at AT TIME ZONE 'Europe/Copenhagen')::date AS day FROM gate_reviews r \
+/// The gates that a project has passed, each by its newest decision that goes on and that none has corrected; and the day:
+/// where it corrects one that led to the same stage, that one's, for the project has stood there since then.
+pub const PASSED: &str = "WITH RECURSIVE line AS (SELECT r.id AS newest, r.ended_at AS newest_at, r.gate, r.led_to, \
+        r.supersedes_id, r.ended_at FROM gate_reviews r \
     WHERE r.organisation_id = $1 AND r.project_id = $2 AND r.state = 'DECIDED' AND r.led_to IS NOT NULL \
         AND NOT EXISTS (SELECT FROM gate_reviews c WHERE c.organisation_id = $1 AND c.supersedes_id = r.id \
             AND c.state = 'DECIDED' AND c.outcome <> 'ESCALATED') \
-    ORDER BY r.gate, r.ended_at DESC, r.id DESC) ";
+    UNION ALL SELECT l.newest, l.newest_at, l.gate, l.led_to, r.supersedes_id, r.ended_at FROM line l \
+        JOIN gate_reviews r ON r.organisation_id = $1 AND r.id = l.supersedes_id AND r.led_to = l.led_to), \
+    passed AS (SELECT DISTINCT ON (l.gate) l.gate, l.led_to, (l.ended_at AT TIME ZONE 'Europe/Copenhagen')::date AS day \
+        FROM line l ORDER BY l.gate, l.newest_at DESC, l.newest DESC, l.ended_at) ";
 
 /// Lets the project's benefits begin when what they are tied to has happened, or is now planned: called by every command
 /// that moves such a thing.
@@ -172,7 +176,8 @@ pub(super) async fn move_start(command: &Command, benefit: benefit::Model) -> Re
 }
 
 /// I14: freezes the plans of a project's benefits, those that are not frozen yet: called when a gate leads to execution or
-/// beyond, and when a benefit is added after those gates. From then on that plan is baseline 0.
+/// beyond, and when a benefit is added after those gates. From then on that plan is baseline 0, also when the gate's decision
+/// is corrected: else a correction would be a way to another one.
 pub async fn freeze(command: &Command, project: ProjectId) -> Result<()> {
     let sql = "UPDATE benefits SET baseline_plan = plan_number, baseline_starts_on = starts_on, version = version + 1 \
         WHERE organisation_id = $1 AND project_id = $2 AND baseline_plan IS NULL";

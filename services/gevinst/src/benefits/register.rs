@@ -37,6 +37,8 @@ impl<'a> From<&'a Place> for Resource<'a> {
             organisation: &benefit.organisation_id,
             scopes: &project.scopes,
             owner: &benefit.owner,
+            accepted: benefit.accepted_owner(),
+            escalated_to: benefit.escalated_to.as_deref(),
             nominee: benefit.nominee.as_ref().unwrap_or(&benefit.owner),
             nominator: &benefit.owner,
             project_owner: &project.project_owner,

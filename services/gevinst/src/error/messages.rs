@@ -223,6 +223,10 @@ impl Error {
                 "Gevinsten er kvalitativ: kun økonomiske gevinster kan tages ud af budgettet.".into(),
                 "The benefit is qualitative: only economic ones take something out of the budget.".into(),
             ),
+            Self::BenefitIsDisbenefit => (
+                "Det er en ulempe: den tager intet ud af budgettet.".into(),
+                "It is a disbenefit: it takes nothing out of the budget.".into(),
+            ),
             Self::BenefitNotCashable { cashability } => (
                 format!("Gevinsten bliver ikke til penge, der kan tages ud af budgettet: den er {}.", in_danish(cashability)),
                 format!("The benefit's money cannot be taken out of a budget ({cashability})."),
@@ -250,6 +254,10 @@ impl Error {
             Self::OutcomeNotMeasured => (
                 "Gevinsten er ikke målt: mål den først, eller konstatér, at den ikke er realiseret.".into(),
                 "The benefit has not been measured: measure it first, or find that it is not realised.".into(),
+            ),
+            Self::ReviewNotDue { due_on } => (
+                format!("Opfølgningen skal først holdes {due_on}. Vent til da, eller registrér fundet uden nummer."),
+                format!("The review is due on {due_on}. Hold it from that day on, or record what was found without a number."),
             ),
             Self::OutcomeOpen => (
                 "Tallene afgør ikke resultatet, for målet er det samme som nulpunktet: angiv resultatet og begrund det."

@@ -83,6 +83,11 @@ fn line_of(
     }
     let [benefit, value, measured_on, source, corrects, reason] =
         columns.map(|at| at.and_then(|at| record.get(at)).unwrap_or_default().to_owned());
+    // It may be a thousands separator there: a guess would be wrong by a factor of a thousand.
+    if decimal_comma && value.contains('.') {
+        let why = "has a point: between semicolons a number has a decimal comma, and nothing between its thousands";
+        return Err(Error::invalid("value", why));
+    }
     let value = if decimal_comma { value.replacen(',', ".", 1) } else { value };
     let is_correction = !corrects.is_empty() || !reason.is_empty();
     let corrects = is_correction.then_some(pb::MeasurementCorrection { measurement: corrects, reason });

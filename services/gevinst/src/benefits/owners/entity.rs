@@ -7,7 +7,7 @@ use sea_orm::{FromQueryResult, entity::prelude::*};
 use serde::Deserialize;
 use time::{Date, OffsetDateTime};
 
-use super::rules::{OwnershipState, Reason, Unit, escalated_to, leadership};
+use super::rules::{OwnershipState, Reason, Unit, escalated_to, is_covered, leadership};
 use crate::{
     auth::Resource,
     benefits::entity::benefit,
@@ -48,6 +48,7 @@ pub struct Model {
     pub ended_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::iso8601::option")]
     pub orphaned_at: Option<OffsetDateTime>,
+    pub accepted_plan: Option<i32>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -102,6 +103,13 @@ impl Model {
         known(&self.state)
     }
 
+    /// Whether an exception was approved that covers what is found of its owner.
+    pub fn is_excepted(&self, found: &pb::BenefitOwnerEligibility) -> Result<bool> {
+        let Some(asked) = self.approver.as_ref().and(self.eligibility.clone()) else { return Ok(false) };
+        let asked: pb::BenefitOwnerEligibility = read_json(asked)?;
+        Ok(is_covered(&known_reasons(&asked), &known_reasons(found)))
+    }
+
     /// As the contract shows it.
     pub fn into_proto(self) -> Result<pb::BenefitOwnership> {
         Ok(pb::BenefitOwnership {
@@ -121,8 +129,13 @@ impl Model {
             decline_reason: self.decline_reason,
             end_time: self.ended_at.map(timestamp),
             orphan_time: self.orphaned_at.map(timestamp),
+            accepted_plan: self.accepted_plan,
         })
     }
+}
+
+fn known_reasons(found: &pb::BenefitOwnerEligibility) -> Vec<Reason> {
+    found.reasons.iter().filter_map(|reason| Reason::from_repr(reason.code)).collect()
 }
 
 /// A benefit with its project and the nomination that waits for an answer, if one does.
@@ -159,6 +172,8 @@ impl<'a> From<&'a Nominated> for Resource<'a> {
             organisation: &benefit.organisation_id,
             scopes: &project.scopes,
             owner: &benefit.owner,
+            accepted: benefit.accepted_owner(),
+            escalated_to: benefit.escalated_to.as_deref(),
             nominee: open.as_ref().map_or(&benefit.owner, |open| &open.owner),
             nominator: open.as_ref().map_or(&benefit.owner, |open| &open.nominated_by),
             project_owner: &project.project_owner,

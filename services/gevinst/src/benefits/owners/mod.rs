@@ -16,7 +16,7 @@ use self::{
     entity::{Affecting, Model, Nominated},
     rules::{OwnerState, OwnershipState, Reason},
 };
-use super::entity::benefit;
+use super::{entity::benefit, register};
 use crate::{
     audit::Object,
     auth::Action,
@@ -123,19 +123,26 @@ pub async fn accept(
         let found = load(&command, id).await?;
         let allowed = command.authorize(&found)?;
         let Nominated { project, benefit: before, open } = found;
+        if let Some(read) = &request.etag {
+            register::must_match(&before, read)?;
+        }
         let nomination = open.ok_or(Error::NominationNotOpen)?;
         if nomination.state()? == OwnershipState::AwaitingApproval {
             return Err(Error::ExceptionNotApproved);
         }
         let eligibility = eligibility(&command, project.id(), &nomination.owner).await?;
-        if !eligibility.eligible && nomination.approver.is_none() {
+        if !eligibility.eligible && !nomination.is_excepted(&eligibility)? {
             return Err(not_eligible(&eligibility));
         }
         let (organisation, now) = (command.ctx().organisation()?, command.ctx().now());
         entity::hand_over(command.tx(), organisation, id, now).await?;
         let mut accepted = nomination.clone().into_active_model();
         accepted.state = Set(<&str>::from(OwnershipState::Accepted).to_owned());
-        accepted.eligibility = Set(Some(json(&eligibility, false)?));
+        // What an exception was approved for stays, for as long as they own it.
+        if nomination.approver.is_none() {
+            accepted.eligibility = Set(Some(json(&eligibility, false)?));
+        }
+        accepted.accepted_plan = Set(Some(before.plan_number));
         accepted.answered_at = Set(Some(now));
         let ownership: Model = accepted.update(command.tx()).await?.try_into_model()?;
         let mut benefit = before.clone().into_active_model();
@@ -144,7 +151,8 @@ pub async fn accept(
         benefit.nominee = Set(None);
         benefit.escalated_to = Set(None);
         let after: benefit::Model = benefit.update(command.tx()).await?.try_into_model()?;
-        let changes = owned(&before, &after).and(settled(&nomination, &ownership));
+        let changes =
+            owned(&before, &after).and(settled(&nomination, &ownership)).set("accepted_plan", ownership.accepted_plan);
         let (benefit, ownership) = (Some(after.into_proto()?), Some(ownership.into_proto()?));
         Ok(command.done(allowed, changes, pb::AcceptBenefitOwnershipResponse { benefit, ownership }))
     })
@@ -185,7 +193,7 @@ pub async fn decline(
 }
 
 /// Finds that the owner has departed (I11): they lead no affected unit any more, or manage the project by now, and no exception
-/// was approved; or their access was revoked. The clock's alone (`clock.rs`).
+/// was approved that covers it; or their access was revoked. The clock's alone (`clock.rs`).
 pub async fn orphan(ctx: Ctx, id: BenefitId) -> Result<()> {
     ctx.command(Action::BenefitOrphan, Object::of(id), async move |command| {
         let found = load(&command, id).await?;
@@ -196,13 +204,13 @@ pub async fn orphan(ctx: Ctx, id: BenefitId) -> Result<()> {
         let affecting = entity::affecting(command.tx(), organisation, project.id()).await?;
         let affecting = affecting.ok_or_else(|| project.id().not_found())?;
         let is_revoked = entity::is_revoked(command.tx(), organisation, &before.owner).await?;
-        let departed = accepted.filter(|accepted| {
-            is_revoked || (accepted.approver.is_none() && !affecting.eligibility(&before.owner, today(now)).eligible)
-        });
         // Nobody is refused anything: somebody was faster.
-        let owner = departed.ok_or_else(|| {
-            Error::Conflict(DbErr::Custom(format!("the owner of benefit {id} has not departed any more")))
-        })?;
+        let faster = || Error::Conflict(DbErr::Custom(format!("the owner of benefit {id} has not departed any more")));
+        let owner = accepted.ok_or_else(faster)?;
+        let found = affecting.eligibility(&before.owner, today(now));
+        if !is_revoked && (found.eligible || owner.is_excepted(&found)?) {
+            return Err(faster());
+        }
         let mut orphaned = owner.clone().into_active_model();
         orphaned.state = Set(<&str>::from(OwnershipState::Orphaned).to_owned());
         orphaned.orphaned_at = Set(Some(now));
@@ -269,6 +277,7 @@ pub async fn open_nomination(command: &Command, benefit: BenefitId, new: Nominat
         decline_reason: Set(String::new()),
         ended_at: Set(None),
         orphaned_at: Set(None),
+        accepted_plan: Set(None),
     };
     Ok(ownership.insert(command.tx()).await?.try_into_model()?)
 }

@@ -72,6 +72,14 @@ pub fn leadership(subject: &str, units: &[Unit<'_>]) -> (Reason, usize) {
     }
 }
 
+/// I10: whether an exception that was approved for the one covers the other. It was approved for somebody who leads no
+/// affected operation, for whatever reason, for the project's manager, or for both; not for what they became later.
+pub fn is_covered(approved: &[Reason], found: &[Reason]) -> bool {
+    let leads = |reasons: &[Reason]| reasons.contains(&Reason::LeadsAffectedArea);
+    let manages = |reasons: &[Reason]| reasons.contains(&Reason::ManagesProject);
+    (leads(found) || !leads(approved)) && (!manages(found) || manages(approved))
+}
+
 /// I11: to whom a benefit goes whose owner has departed: the leader of the nearest unit, upwards from an affected one,
 /// that is in force and that somebody else leads.
 pub fn escalated_to<'a>(owner: &str, units: &[Unit<'a>]) -> Option<&'a str> {

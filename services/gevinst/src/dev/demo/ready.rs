@@ -161,7 +161,6 @@ impl Way<'_> {
             let request = pb::RecordBenefitReviewRequest {
                 organisation: DEMO_ORGANISATION.to_string(),
                 benefit: benefit.id,
-                number: Some(1),
                 statement: self.said_at(gate)?,
                 ..Default::default()
             };

@@ -118,7 +118,7 @@ impl Way<'_> {
         let request = pb::AcceptBenefitOwnershipRequest {
             organisation: DEMO_ORGANISATION.to_string(),
             benefit: benefit.to_owned(),
-            validate_only: false,
+            ..Default::default()
         };
         let call = self.owner(owner)?.call(key, request)?;
         answered(self.people.benefits().accept_benefit_ownership(call).await).map(drop)

@@ -9,6 +9,7 @@ pub mod entity;
 use gevinst_proto::v1 as pb;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use time::Date;
+use uuid::Uuid;
 
 use self::entity::{
     event::{self, Untold},
@@ -107,20 +108,29 @@ async fn next_look(command: &Command, id: BenefitId) -> Result<Option<Date>> {
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.flatten())
 }
 
-/// Looks at a benefit whose measurement was corrected: an interval may be without one again.
-pub async fn look_at(command: &Command, id: BenefitId) -> Result<()> {
-    let sql = "UPDATE benefits SET next_look_on = $3 WHERE organisation_id = $1 AND id = $2 AND starts_on IS NOT NULL";
-    let today = today(command.ctx().now());
-    let values = [command.ctx().organisation()?.uuid().into(), id.uuid().into(), today.into()];
+/// Looks at benefits whose measurements were corrected: an interval may be without one again. Their projects are locked.
+pub async fn look_at(command: &Command, ids: impl IntoIterator<Item = BenefitId>) -> Result<()> {
+    let ids: Vec<Uuid> = ids.into_iter().map(BenefitId::uuid).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql =
+        "UPDATE benefits SET next_look_on = $3 WHERE organisation_id = $1 AND id = ANY ($2) AND starts_on IS NOT NULL";
+    let values = [command.ctx().organisation()?.uuid().into(), ids.into(), today(command.ctx().now()).into()];
     command.tx().execute_raw(postgres(sql, values)).await?;
     Ok(())
 }
 
-/// Looks at all of an organisation's benefits: what is due follows from another policy now.
+/// Looks at all of an organisation's benefits: what is due follows from another policy now. Their projects are locked first, in
+/// the order in which everybody locks many: whoever is at one of them finishes by the old policy and is looked at here, or
+/// begins with the new one.
 pub async fn look_at_all(command: &Command) -> Result<()> {
+    let organisation = command.ctx().organisation()?.uuid();
+    let lock = "SELECT FROM projects WHERE organisation_id = $1 ORDER BY id FOR UPDATE";
+    command.tx().execute_raw(postgres(lock, [organisation.into()])).await?;
     let sql = "UPDATE benefits SET next_look_on = $2 WHERE organisation_id = $1 \
         AND (starts_on IS NOT NULL OR realises_from IS NOT NULL)";
-    let values = [command.ctx().organisation()?.uuid().into(), today(command.ctx().now()).into()];
+    let values = [organisation.into(), today(command.ctx().now()).into()];
     command.tx().execute_raw(postgres(sql, values)).await?;
     Ok(())
 }

@@ -34,12 +34,15 @@ pub async fn record(ctx: Ctx, request: pb::RecordBudgetEffectRequest) -> Result<
     ctx.command(action, Object::of(id), async move |command| {
         let place = register::place(&command, id).await?;
         let allowed = command.authorize(&place)?;
-        must_have_money(&place.benefit)?;
         let new = Entry { key: (request.account.clone(), request.year), step, ore: request.amount_ore };
         let corrected = match wrong {
             Some(wrong) => Some(must_count(&command, id, wrong, step).await?),
             None => None,
         };
+        // What was recorded while the benefit was cashable can be taken back when it is so no more.
+        if corrected.as_ref().is_none_or(|corrected| new.ore > corrected.ore) {
+            must_have_money(&place.benefit)?;
+        }
         let organisation = command.ctx().organisation()?;
         let found = entity::effected(command.tx(), organisation, id).await?.ok_or_else(|| id.not_found())?;
         rules::must_follow(found.ledger, &new, corrected.as_ref())?;
@@ -72,6 +75,9 @@ pub async fn record(ctx: Ctx, request: pb::RecordBudgetEffectRequest) -> Result<
 fn must_have_money(benefit: &benefit::Model) -> Result<()> {
     if benefit.kind()? != BenefitKind::Economic {
         return Err(Error::BenefitNotEconomic);
+    }
+    if benefit.disbenefit {
+        return Err(Error::BenefitIsDisbenefit);
     }
     match benefit.cashability.as_deref() {
         Some(other) if known::<Cashability>(other)? != Cashability::Cashable => {

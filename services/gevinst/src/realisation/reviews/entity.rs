@@ -24,6 +24,7 @@ pub struct Model {
     pub id: Uuid,
     pub benefit_id: Uuid,
     pub number: Option<i32>,
+    pub months: Option<i32>,
     pub outcome: String,
     pub outcome_by_rule: Option<String>,
     pub deviation_reason: String,
@@ -115,8 +116,9 @@ pub mod due {
     use time::Date;
 
     use crate::{
+        db::postgres,
         error::Result,
-        ids::OrganisationId,
+        ids::{BenefitId, OrganisationId},
         listing::{Field, FieldKind, List},
         wire::named,
     };
@@ -145,6 +147,19 @@ pub mod due {
         let function = Func::cust("due_benefit_reviews").args([Expr::value(organisation.uuid()), Expr::value(today)]);
         QueryTrait::query(&mut select).from_clear().from_function(function, Entity);
         select
+    }
+
+    /// The day on which a benefit's review is due, of those that the policy in force asks for.
+    pub async fn day(
+        db: &impl ConnectionTrait,
+        organisation: OrganisationId,
+        benefit: BenefitId,
+        number: i32,
+    ) -> Result<Option<Date>> {
+        let sql = "SELECT d.due_on FROM benefit_review_dues($1) d WHERE d.benefit_id = $2 AND d.number = $3";
+        let values = [organisation.uuid().into(), benefit.uuid().into(), number.into()];
+        let row = db.query_one_raw(postgres(sql, values)).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 
     /// What they can be filtered on and ordered by. No two of a project are due on one day.

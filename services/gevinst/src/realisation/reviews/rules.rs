@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 use strum::{EnumString, FromRepr, IntoStaticStr};
+use time::Date;
 
 use crate::{
     error::{Error, Result},
@@ -63,13 +64,21 @@ impl Found {
     }
 }
 
-/// A review answers one that the policy asks for.
-pub fn must_be_asked_for(number: Option<i32>, policy: &BenefitPolicy) -> Result<()> {
+/// How many months after the project went into realisation the review with a number is held; none where it has no number.
+pub fn months_of(number: Option<i32>, policy: &BenefitPolicy) -> Result<Option<i32>> {
+    let Some(number) = number else { return Ok(None) };
     let most = policy.review_months.len();
-    match number.map(usize::try_from) {
-        Some(Ok(number)) if number > most => {
-            Err(Error::invalid("number", format!("is none of the policy's reviews, of which there are {most}")))
-        }
+    let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    match at.and_then(|at| policy.review_months.get(at)) {
+        Some(months) => Ok(Some(*months)),
+        None => Err(Error::invalid("number", format!("is none of the policy's reviews, of which there are {most}"))),
+    }
+}
+
+/// A review that the policy asks for is held from its day on: what was found before says nothing of that day.
+pub fn must_be_due(due_on: Option<Date>, today: Date) -> Result<()> {
+    match due_on {
+        Some(due_on) if today < due_on => Err(Error::ReviewNotDue { due_on }),
         _ => Ok(()),
     }
 }
@@ -139,8 +148,10 @@ mod tests {
     #[test]
     fn review_is_one_of_the_policys_or_none() {
         let policy = BenefitPolicy::default();
-        for (number, allowed) in [(None, true), (Some(1), true), (Some(2), true), (Some(3), false)] {
-            assert_eq!(must_be_asked_for(number, &policy).is_ok(), allowed, "{number:?}");
+        for (number, months) in
+            [(None, Some(None)), (Some(1), Some(Some(6))), (Some(2), Some(Some(12))), (Some(3), None)]
+        {
+            assert_eq!(months_of(number, &policy).ok(), months, "{number:?}");
         }
     }
 }
