@@ -47,6 +47,13 @@ install_missing() {
         # Not grep -q: it would hang up on ldconfig, which pipefail takes for a failure.
         /sbin/ldconfig -p | grep "$library\.so" >/dev/null || missing=$library
         ;;
+    drills)
+        # What a cluster and its backups are made of. Nothing of it is started but by the drills.
+        packages=(etcd-server patroni python3-etcd haproxy pgbackrest openssl)
+        for program in etcd patroni /usr/sbin/haproxy pgbackrest openssl; do
+            command -v "$program" >/dev/null || missing=$program
+        done
+        ;;
     esac
     [ -n "$missing" ] || return 0
     local sudo=
@@ -57,6 +64,14 @@ install_missing() {
         $sudo apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
         echo 'create_main_cluster = false' | $sudo tee -a /etc/postgresql-common/createcluster.conf >/dev/null
     fi
+    local silenced=
+    if [ "$1" = drills ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+        # Debian starts what it installs; this says no, for as long as that takes.
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee /usr/sbin/policy-rc.d >/dev/null
+        $sudo chmod 755 /usr/sbin/policy-rc.d
+        silenced=1
+    fi
     $sudo apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    [ -z "$silenced" ] || $sudo rm -f /usr/sbin/policy-rc.d
 }
