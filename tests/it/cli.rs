@@ -11,7 +11,7 @@ use std::{
 
 use gevinst::{
     config::Secret,
-    dev::{DEMO_ORGANISATION, issuer},
+    dev::{DEMO_ORGANISATION, issuer, postgres::free_port},
     migrate,
 };
 use gevinst_migrations::Migrator;
@@ -219,6 +219,66 @@ async fn serve_with_settings_from_mounted_files_serves() {
     gevinst.signal("TERM").await;
     assert_eq!(gevinst.end().await.code(), Some(0));
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// What the health check is told of the service, and what it then says.
+async fn health(admin: &str) -> Output {
+    // Of everything else that the service is told, the check reads nothing.
+    let env = vec![("GEVINST_ADMIN_LISTEN", admin.to_owned()), ("GEVINST_DATABASE_URL_FILE", "/nowhere".to_owned())];
+    run(&["healthcheck"], &env).await
+}
+
+/// Why it is not healthy: one line, for whoever reads an engine's log.
+async fn illness(admin: &str) -> String {
+    let said = refusal(&health(admin).await);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+#[tokio::test]
+async fn healthcheck_follows_readiness_with_tls_and_without() {
+    let folder = folder("healthcheck");
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    fs::write(&certificate, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    let tls = [("GEVINST_TLS_CERT_FILE", certificate), ("GEVINST_TLS_KEY_FILE", key)];
+    let tls: Env = tls.map(|(name, path)| (name, path.display().to_string())).to_vec();
+    for tls in [Vec::new(), tls] {
+        let port = free_port().unwrap();
+        let mut env = serve_env_on(CLUSTER.runtime.clone());
+        env.retain(|(name, _)| *name != "GEVINST_ADMIN_LISTEN");
+        // Everywhere, as in an image: the check finds its way to it by itself.
+        env.push(("GEVINST_ADMIN_LISTEN", format!("0.0.0.0:{port}")));
+        env.extend(tls);
+        let mut gevinst = Program::serve(&env, ([127, 0, 0, 1], port).into()).await;
+        let healthy = health(&format!("0.0.0.0:{port}")).await;
+        assert!(healthy.status.success(), "{healthy:?}");
+        assert_eq!(stdout(&healthy), "ready\n");
+        gevinst.signal("TERM").await;
+        assert_eq!(gevinst.end().await.code(), Some(0));
+        assert!(illness(&format!("0.0.0.0:{port}")).await.contains("nothing answers at http://127.0.0.1:"));
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn healthcheck_of_what_cannot_answer_calls_says_why() {
+    // The service waits for a database that is not there.
+    let (port, nobody) = (free_port().unwrap(), free_port().unwrap());
+    let admin = format!("127.0.0.1:{port}");
+    let mut env = serve_env_on(format!("postgres://gevinst_app@127.0.0.1:{nobody}/gevinst"));
+    env.retain(|(name, _)| *name != "GEVINST_ADMIN_LISTEN");
+    env.push(("GEVINST_ADMIN_LISTEN", admin.clone()));
+    let waiting = Program::start(&["serve"], &env);
+    until("it answers probes", async || !illness(&admin).await.contains("nothing answers")).await;
+    assert_eq!(illness(&admin).await, "gevinst: not ready: starting\n");
+    drop(waiting);
+
+    let postgres = reqwest::Url::parse(&CLUSTER.runtime).unwrap().port().unwrap();
+    assert!(illness(&format!("127.0.0.1:{postgres}")).await.contains("127.0.0.1"), "PostgreSQL is no gevinst");
+    assert!(illness("127.0.0.1:0").await.contains("port 0"));
+    assert!(refusal(&health("here").await).contains("GEVINST_ADMIN_LISTEN"));
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ impl Config {
         let mut reader = Reader::new(vars);
         let config = Self {
             listen: reader.or("LISTEN", "0.0.0.0:8080"),
-            admin_listen: reader.or("ADMIN_LISTEN", "0.0.0.0:9090"),
+            admin_listen: reader.or("ADMIN_LISTEN", ADMIN_LISTEN),
             database_url: Secret(reader.required("DATABASE_URL")),
             database_connections: reader.or("DATABASE_CONNECTIONS", "8"),
             issuers: reader.issuers(),
@@ -276,6 +276,17 @@ pub fn owner_database_url(vars: impl IntoIterator<Item = (String, String)>) -> R
     reader.values.clear();
     reader.finish(url)
 }
+
+/// Reads the one setting of `gevinst healthcheck`: where the service that it asks listens for probes.
+pub fn admin_listen(vars: impl IntoIterator<Item = (String, String)>) -> Result<SocketAddr, Problems> {
+    let mut reader = Reader::new(vars);
+    let address = reader.or("ADMIN_LISTEN", ADMIN_LISTEN);
+    reader.values.clear();
+    reader.finish(address)
+}
+
+/// Where probes are answered when nothing else is said.
+const ADMIN_LISTEN: &str = "0.0.0.0:9090";
 
 const PREFIX: &str = "GEVINST_";
 

@@ -76,6 +76,7 @@ pub mod dossier;
 pub mod error;
 pub mod funding;
 pub mod gates;
+pub mod healthcheck;
 pub mod ids;
 pub mod lessons;
 pub mod listing;

@@ -9,7 +9,7 @@ use gevinst::{
     auth::Role,
     config::{self, Config},
     ctx::Clock,
-    dev, migrate,
+    dev, healthcheck, migrate,
     organisations::{self, Founding},
     server::Server,
     telemetry,
@@ -31,6 +31,8 @@ enum Command {
     Serve,
     /// Print the settings that `gevinst serve` would use, one a line and without secrets; refuse those it would refuse.
     Config,
+    /// Ask the service on this machine, at GEVINST_ADMIN_LISTEN, whether it is ready; exit code 1 and why when it is not.
+    Healthcheck,
     /// Bring the schema of GEVINST_OWNER_DATABASE_URL up to this version.
     Migrate,
     /// Found an organisation in the database of GEVINST_OWNER_DATABASE_URL; prints its id.
@@ -103,6 +105,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve => serve(),
         Command::Config => print_config(),
+        Command::Healthcheck => check_health(),
         Command::Migrate => run(migrate_up()),
         Command::Organisation { name, code, prefix, id } => {
             run(found(Founding { id, name, code, number_prefix: prefix }))
@@ -151,6 +154,13 @@ fn serve() -> Result<(), String> {
 fn print_config() -> Result<(), String> {
     let config = Config::from_env(environment()?).map_err(|problems| problems.to_string())?;
     say(&mut std::io::stdout(), config.to_string().trim_end());
+    Ok(())
+}
+
+fn check_health() -> Result<(), String> {
+    let address = config::admin_listen(environment()?).map_err(|problems| problems.to_string())?;
+    healthcheck::ask(address)?;
+    say(&mut std::io::stdout(), "ready");
     Ok(())
 }
 
