@@ -39,6 +39,14 @@ install_missing() {
         packages=(cvc5)
         command -v "${CVC5:-cvc5}" >/dev/null || missing=cvc5
         ;;
+    containers)
+        # What builds and runs images without a daemon; netavark calls iptables. debootstrap makes a builder.
+        packages=(podman buildah runc netavark aardvark-dns catatonit iptables uidmap debootstrap binutils)
+        local program
+        for program in podman buildah runc iptables debootstrap objcopy; do
+            PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing=$program
+        done
+        ;;
     receiver)
         # The trace receiver of the tests links to Python's library, which Python itself does not need.
         local library

@@ -193,7 +193,7 @@ def url(port, role):
 
 
 def gevinst():
-    """The program, where the unprivileged user can start it."""
+    """The program that was built."""
     if not os.path.exists(GEVINST):
         sys.exit(f"{GEVINST} is missing: cargo build --package gevinst")
     return GEVINST
@@ -205,19 +205,28 @@ class Service:
     def __init__(self, place, database_port):
         self.place = place
         self.port = database_port
-        self.binary = place.path("gevinst")
-        shutil.copy(gevinst(), self.binary)
+        self.prepare()
         key = place.path("issuer.pem")
         run("openssl", "genrsa", "-out", key, "2048")
         modulus = run("openssl", "rsa", "-in", key, "-noout", "-modulus").strip().removeprefix("Modulus=")
         jwk = {"kty": "RSA", "kid": "drill", "alg": "RS256", "use": "sig", "e": "AQAB", "n": _text(bytes.fromhex(modulus))}
         self.key, self.keys = key, place.write("keys.json", json.dumps({"keys": [jwk]}))
-        self.owner({"GEVINST_OWNER_DATABASE_URL": url(database_port, OWNER)}, "migrate")
-        told = self.owner({}, "organisation", "--name", "Hedeby Kommune", "--code", "9999", "--prefix", "HED")
+        self.owner("migrate")
+        told = self.owner("organisation", "--name", "Hedeby Kommune", "--code", "9999", "--prefix", "HED")
         self.organisation = re.search(r"[0-9a-f-]{36}", told).group()
 
-    def owner(self, env, *words):
-        return run(self.binary, *words, env={"GEVINST_OWNER_DATABASE_URL": url(self.port, OWNER), **env})
+    def prepare(self):
+        """Puts the program where the unprivileged user can start it."""
+        self.binary = self.place.path("gevinst")
+        shutil.copy(gevinst(), self.binary)
+
+    def owner(self, *words):
+        """A command as the schema's owner; gives what it says."""
+        return run(self.binary, *words, env={"GEVINST_OWNER_DATABASE_URL": url(self.port, OWNER)})
+
+    def start(self, log, settings):
+        """Starts a replica; gives its process."""
+        return self.place.start(self.binary, "serve", log=log, env=settings)
 
     def serve(self, log, env=None):
         """Starts a replica; gives its process, its port and its admin port, once it is ready."""
@@ -233,7 +242,7 @@ class Service:
             "GEVINST_CLOCK_SECONDS": "1",
             **(env or {}),
         }
-        process = self.place.start(self.binary, "serve", log=log, env=settings)
+        process = self.start(log, settings)
         until("the service is ready", lambda: is_ready(admin) or process.poll() is not None)
         if process.poll() is not None:
             sys.exit(open(self.place.path(log), encoding="utf-8").read())

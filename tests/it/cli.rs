@@ -82,7 +82,7 @@ fn serve_env() -> Env {
     ]
 }
 
-fn serve_env_on(url: String) -> Env {
+pub fn serve_env_on(url: String) -> Env {
     let mut env = serve_env();
     env.push(("GEVINST_DATABASE_URL", url));
     env

@@ -26,6 +26,7 @@ mod coverage;
 mod deciding;
 mod demo;
 mod docs;
+mod doctor;
 mod documents;
 mod errors;
 mod funding;

@@ -15,7 +15,7 @@ use std::{
 use quick_cache::sync::Cache;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement, TransactionTrait, Value,
+    FromQueryResult, QueryResult, Statement, TransactionTrait, Value,
 };
 use serde::de::DeserializeOwned;
 use time::{Date, OffsetDateTime};
@@ -48,6 +48,21 @@ pub struct Db {
     connections: u32,
     /// What callers hold, as last read; good while its version is.
     known: Arc<Cache<Asker, Arc<Authority>>>,
+}
+
+/// What an administrator asks of a database.
+#[derive(Debug, FromQueryResult)]
+pub struct Vitals {
+    /// PostgreSQL's version, as it says it.
+    pub version: String,
+    /// The same as a number: 150018 is 15.18.
+    pub version_number: i32,
+    /// What time it has.
+    pub now: OffsetDateTime,
+    /// How many tables hold what is organisations'.
+    pub tables: i32,
+    /// Those of them that row-level security does not hold, or not against their owner.
+    pub open_tables: Vec<String>,
 }
 
 /// An idempotency key on its way into the command's transaction.
@@ -311,6 +326,28 @@ impl Db {
         let sql = "SELECT version FROM seaql_migrations ORDER BY version";
         let rows = self.alive(|| self.pool.query_all_raw(postgres(sql, []))).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// What an administrator asks of a database, whatever is in it.
+    pub async fn vitals(&self) -> Result<Vitals> {
+        let sql = "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer \
+                AS version_number, clock_timestamp() AS now, count(c.oid)::integer AS tables, \
+                coalesce(array_agg(c.relname::text ORDER BY c.relname) FILTER (WHERE c.oid IS NOT NULL AND NOT (c.relrowsecurity \
+                    AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))), '{}') \
+                AS open_tables \
+            FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.relkind IN ('r', 'p') \
+                AND c.relnamespace = 'public'::regnamespace AND EXISTS (SELECT FROM pg_attribute a \
+                    WHERE a.attrelid = c.oid AND a.attname = 'organisation_id' AND NOT a.attisdropped)";
+        let row = self.alive(|| self.pool.query_one_raw(postgres(sql, []))).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("nothing was answered".to_owned()))?;
+        Ok(Vitals::from_query_result(&row, "")?)
+    }
+
+    /// Whether some replica does the clock's work.
+    pub async fn is_lease_held(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT FROM clock_leases WHERE until > now())";
+        let row = self.alive(|| self.pool.query_one_raw(postgres(sql, []))).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
     }
 
     /// Why the connected role must not serve: row-level security would not hold it. It holds a role that neither owns

@@ -26,6 +26,7 @@
 //! | `clock` | what happens because a day has passed, and on which replica |
 //! | [`listing`] | filters, orders and pages |
 //! | [`readiness`] | when calls can be answered |
+//! | [`doctor`], [`healthcheck`] | what an administrator, or a container engine, asks of an installation |
 //!
 //! | Resource | Service |
 //! |---|---|
@@ -72,6 +73,7 @@ mod connections;
 pub mod ctx;
 pub mod db;
 pub mod dev;
+pub mod doctor;
 pub mod dossier;
 pub mod error;
 pub mod funding;

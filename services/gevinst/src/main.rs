@@ -9,7 +9,7 @@ use gevinst::{
     auth::Role,
     config::{self, Config},
     ctx::Clock,
-    dev, healthcheck, migrate,
+    dev, doctor, healthcheck, migrate,
     organisations::{self, Founding},
     server::Server,
     telemetry,
@@ -33,6 +33,12 @@ enum Command {
     Config,
     /// Ask the service on this machine, at GEVINST_ADMIN_LISTEN, whether it is ready; exit code 1 and why when it is not.
     Healthcheck,
+    /// Look at everything that `gevinst serve` rests on, and say how to mend what is wrong; exit code 1 where something is.
+    Doctor {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Bring the schema of GEVINST_OWNER_DATABASE_URL up to this version.
     Migrate,
     /// Found an organisation in the database of GEVINST_OWNER_DATABASE_URL; prints its id.
@@ -106,6 +112,7 @@ fn main() -> ExitCode {
         Command::Serve => serve(),
         Command::Config => print_config(),
         Command::Healthcheck => check_health(),
+        Command::Doctor { json } => examine(json),
         Command::Migrate => run(migrate_up()),
         Command::Organisation { name, code, prefix, id } => {
             run(found(Founding { id, name, code, number_prefix: prefix }))
@@ -162,6 +169,20 @@ fn check_health() -> Result<(), String> {
     healthcheck::ask(address)?;
     say(&mut std::io::stdout(), "ready");
     Ok(())
+}
+
+fn examine(json: bool) -> Result<(), String> {
+    let config = Config::from_env(environment()?).map_err(|problems| problems.to_string())?;
+    let findings = run(async { Ok(doctor::examine(&config, &Clock::default()).await) })?;
+    let text = match json {
+        true => serde_json::to_string_pretty(&findings).map_err(|error| error.to_string())?,
+        false => findings.iter().map(doctor::Finding::text).collect::<Vec<_>>().join("\n"),
+    };
+    say(&mut std::io::stdout(), &text);
+    match findings.iter().filter(|finding| finding.state == doctor::State::Wrong).count() {
+        0 => Ok(()),
+        wrong => Err(format!("{wrong} of {} are wrong", findings.len())),
+    }
 }
 
 fn develop() -> Result<(), String> {

@@ -80,7 +80,7 @@ impl Readiness {
         if let Some(missing) = missing(&applied) {
             return Err(missing);
         }
-        if let Some(newer) = applied.iter().find(|name| !gevinst_migrations::names().any(|known| known == *name)) {
+        if let Some(newer) = unknown(&applied) {
             return Err(format!(
                 "the schema has migration {newer}, which this version does not know: run the version that does"
             ));
@@ -100,6 +100,15 @@ impl Readiness {
 
 /// The first migration of this version that the schema lacks, as a problem.
 fn missing(applied: &[String]) -> Option<String> {
-    let missing = gevinst_migrations::names().find(|name| !applied.iter().any(|applied| applied == name))?;
-    Some(format!("migration {missing} is missing: run `gevinst migrate`"))
+    lacking(applied).map(|missing| format!("migration {missing} is missing: run `gevinst migrate`"))
+}
+
+/// The first migration of this version that the schema lacks.
+pub fn lacking(applied: &[String]) -> Option<&'static str> {
+    gevinst_migrations::names().find(|name| !applied.iter().any(|applied| applied == name))
+}
+
+/// A migration of the schema that this version does not know: another one, newer, has run it.
+pub fn unknown(applied: &[String]) -> Option<&str> {
+    applied.iter().map(String::as_str).find(|name| !gevinst_migrations::names().any(|known| known == *name))
 }

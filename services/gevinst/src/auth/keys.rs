@@ -75,32 +75,22 @@ impl Keys {
     /// Reads a file, or begins to fetch from an address. A file that cannot be used is a problem now; an address may
     /// heal.
     pub fn of(issuer: &Issuer) -> Result<Self, String> {
-        let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-        let (url, discover) = match issuer.key_source()? {
-            KeySource::File(path) => {
-                let keys = parse(&read(&path)?, &issuer.algorithms);
-                let keys = keys.map_err(|error| format!("{}: {error}", path.display()))?;
-                return Ok(Self(Source::File(keys)));
-            }
-            KeySource::Url(url) => (url, None),
-            KeySource::Discovery(url) => (url, Some(issuer.issuer.clone())),
+        let remote = match Place::of(issuer)? {
+            Place::File(keys) => return Ok(Self(Source::File(keys))),
+            Place::Served(remote) => remote,
         };
-        // Asked seldom: a connection kept from the last time would be a broken one.
-        let mut client =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
-        if let Some(path) = &issuer.ca_file {
-            let authorities = reqwest::Certificate::from_pem_bundle(&read(path)?)
-                .ok()
-                .filter(|authorities| !authorities.is_empty())
-                .ok_or_else(|| format!("{}: no certificate in PEM", path.display()))?;
-            client = client.tls_certs_only(authorities);
-        }
-        let client = client.build().map_err(|error| error.to_string())?;
-        let remote = Remote { client, url, discover, algorithms: issuer.algorithms.clone() };
         let (tell, seen) = watch::channel(Seen { keys: Arc::default(), fetched: None, look: None });
         let wanted = Arc::new(Notify::new());
         tokio::spawn(look_after(remote, tell, wanted.clone()));
         Ok(Self(Source::Served { seen, wanted, places: Semaphore::new(MAX_WAITING) }))
+    }
+
+    /// Looks at an issuer's keys once, for who asks whether that works: how many can be used.
+    pub async fn look_once(issuer: &Issuer) -> Result<usize, String> {
+        match Place::of(issuer)? {
+            Place::File(keys) => Ok(keys.len()),
+            Place::Served(remote) => remote.look().await.map(|keys| keys.len()),
+        }
     }
 
     /// Waits until the keys have been looked for once, with or without success.
@@ -147,10 +137,7 @@ fn unknown() -> Error {
 async fn look_after(remote: Remote, tell: watch::Sender<Seen>, wanted: Arc<Notify>) {
     loop {
         let began = Instant::now();
-        let found = match timeout(LOOK_TIMEOUT, remote.fetch()).await {
-            Ok(found) => found,
-            Err(_) => Err("no answer in time".to_owned()),
-        };
+        let found = remote.look().await;
         if let Err(error) = &found {
             tracing::warn!(host = remote.url.host_str(), error, "the token keys could not be fetched");
         }
@@ -174,6 +161,41 @@ async fn look_after(remote: Remote, tell: watch::Sender<Seen>, wanted: Arc<Notif
     }
 }
 
+/// Where an issuer's keys are.
+enum Place {
+    File(KeySet),
+    Served(Remote),
+}
+
+impl Place {
+    /// Reads a file, or makes ready to ask an address.
+    fn of(issuer: &Issuer) -> Result<Self, String> {
+        let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let (url, discover) = match issuer.key_source()? {
+            KeySource::File(path) => {
+                let keys = parse(&read(&path)?, &issuer.algorithms);
+                let keys = keys.map_err(|error| format!("{}: {error}", path.display()))?;
+                return Ok(Self::File(keys));
+            }
+            KeySource::Url(url) => (url, None),
+            KeySource::Discovery(url) => (url, Some(issuer.issuer.clone())),
+        };
+        // Asked seldom: a connection kept from the last time would be a broken one.
+        let mut client =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
+        if let Some(path) = &issuer.ca_file {
+            let authorities = reqwest::Certificate::from_pem_bundle(&read(path)?)
+                .ok()
+                .filter(|authorities| !authorities.is_empty())
+                .ok_or_else(|| format!("{}: no certificate in PEM", path.display()))?;
+            client = client.tls_certs_only(authorities);
+        }
+        let client = client.build().map_err(|error| error.to_string())?;
+        let remote = Remote { client, url, discover, algorithms: issuer.algorithms.clone() };
+        Ok(Self::Served(remote))
+    }
+}
+
 /// Where keys are served.
 struct Remote {
     client: reqwest::Client,
@@ -184,6 +206,10 @@ struct Remote {
 }
 
 impl Remote {
+    async fn look(&self) -> Result<KeySet, String> {
+        timeout(LOOK_TIMEOUT, self.fetch()).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    }
+
     async fn fetch(&self) -> Result<KeySet, String> {
         let document = match &self.discover {
             None => self.get(&self.url).await?,
