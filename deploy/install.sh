@@ -55,6 +55,13 @@ install_missing() {
         # Not grep -q: it would hang up on ldconfig, which pipefail takes for a failure.
         /sbin/ldconfig -p | grep "$library\.so" >/dev/null || missing=$library
         ;;
+    monitoring)
+        # What scrapes, and what tests its rules. It is not started but by the check.
+        packages=(prometheus openssl)
+        for program in prometheus promtool openssl; do
+            command -v "$program" >/dev/null || missing=$program
+        done
+        ;;
     drills)
         # What a cluster and its backups are made of. Nothing of it is started but by the drills.
         packages=(etcd-server patroni python3-etcd haproxy pgbackrest openssl)
@@ -73,7 +80,7 @@ install_missing() {
         echo 'create_main_cluster = false' | $sudo tee -a /etc/postgresql-common/createcluster.conf >/dev/null
     fi
     local silenced=
-    if [ "$1" = drills ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    if { [ "$1" = drills ] || [ "$1" = monitoring ]; } && [ ! -e /usr/sbin/policy-rc.d ]; then
         # Debian starts what it installs; this says no, for as long as that takes.
         printf '#!/bin/sh\nexit 101\n' | $sudo tee /usr/sbin/policy-rc.d >/dev/null
         $sudo chmod 755 /usr/sbin/policy-rc.d

@@ -87,15 +87,11 @@ def check_progress(number, kind, baseline, target, actual):
     before = call(OWNER, "BenefitService", "GetBenefitProgress", benefit=benefit["id"])["progress"]
     expect("absence", before["absence"], "PROGRESS_ABSENCE_NOT_MEASURED")
     expect("figure before anything is measured", before.get("value"), None)
-    call(
-        OWNER,
-        "BenefitService",
-        "RecordMeasurement",
-        benefit=benefit["id"],
-        value=actual,
-        measured_on="2026-01-31",
-        source="Sagssystemet",
-    )
+    # Who is named as owner sees the benefit, and acts as its owner once they have accepted it (I11).
+    measured = {"benefit": benefit["id"], "value": actual, "measured_on": "2026-01-31", "source": "Sagssystemet"}
+    named = refused(OWNER, "BenefitService", "RecordMeasurement", **measured)
+    expect("measurement by who is merely named", named, (grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING"))
+    call(SUBMITTER, "BenefitService", "RecordMeasurement", **measured)
     progress = call(OWNER, "BenefitService", "GetBenefitProgress", benefit=benefit["id"])["progress"]
 
     covered, planned = Decimal(actual) - Decimal(baseline), Decimal(target) - Decimal(baseline)

@@ -49,8 +49,9 @@ const DEPTH: u16 = 32;
 const READING: Duration = Duration::from_secs(2);
 /// How long an expression may wait for a thread.
 const WAITING: Duration = Duration::from_secs(5);
-/// How long an expression may take to be evaluated. What [`Expression::new`] accepts stays far below.
-const EVALUATING: Duration = Duration::from_millis(50);
+/// How long an expression may take to be evaluated. What [`Expression::new`] accepts stays far below: it takes microseconds, and
+/// the rest is for a machine that is busy, or a container that is held back, for what is not evaluated is not met.
+const EVALUATING: Duration = Duration::from_secs(1);
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
