@@ -175,6 +175,13 @@ async fn blocking_condition_lapses_when_its_last_day_is_over_in_denmark_and_hold
     world.steering().call(world.decision(&review, GateOutcome::Go)).await.unwrap();
     assert_eq!(metric(world.admin, "gevinst_conditions_lapsed_total").await, 2);
     assert_eq!(metric(world.admin, "gevinst_clock").await, 1);
+    assert!(metric(world.admin, "gevinst_clock_looks_total{outcome=\"done\"}").await > 0);
+    let done = metric(world.admin, "gevinst_clock_last_done_timestamp_seconds").await;
+    assert!(done > 0, "by the world's clock, which stands still here");
+    let migrations =
+        async |state| metric(world.admin, &format!("gevinst_schema_migrations{{state=\"{state}\"}}")).await;
+    assert_eq!(migrations("known").await, migrations("applied").await);
+    assert!(metric(world.admin, "gevinst_database_connections{state=\"most\"}").await > 0);
 }
 
 #[tokio::test]

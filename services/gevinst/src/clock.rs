@@ -93,7 +93,9 @@ impl Work {
     /// lease to another.
     pub async fn keep(mut self) {
         loop {
-            if let Err(error) = self.look().await {
+            let looked = self.look().await;
+            self.metrics.count_look(looked.is_ok(), self.app.clock.now());
+            if let Err(error) = looked {
                 tracing::warn!(cause = error.cause(), "the clock's work was broken off; it goes on at the next look");
             }
             if self.stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_none() {

@@ -372,6 +372,13 @@ impl Db {
         })
     }
 
+    /// How many connections are used, how many are idle, and how many there may be.
+    pub fn pool(&self) -> (u32, u32, u32) {
+        let pool = self.pool.get_postgres_connection_pool();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        (pool.size().saturating_sub(idle), idle, self.connections)
+    }
+
     /// Closes the connections, after the last command.
     pub async fn close(self) {
         if let Err(error) = self.pool.close().await {

@@ -9,6 +9,7 @@ use crate::{
     config::Secret,
     db::Db,
     error::{Error, Result},
+    telemetry::Metrics,
 };
 
 /// How long a look may take.
@@ -42,9 +43,12 @@ impl Readiness {
 
     /// Looks. A newer schema is fine for a replica that already runs: upgrades migrate first, and migrations are safe
     /// under the version before.
-    pub async fn look(&self) -> bool {
+    pub async fn look(&self, metrics: &Metrics) -> bool {
         let found = match tokio::time::timeout(LOOK_TIMEOUT, self.db.schema()).await {
-            Ok(Ok(applied)) => missing(&applied).map_or(Ok(()), Err),
+            Ok(Ok(applied)) => {
+                metrics.set_migrations(gevinst_migrations::names().count(), applied.len());
+                missing(&applied).map_or(Ok(()), Err)
+            }
             // The cause is for the log; probes may be asked by anyone.
             Ok(Err(error)) => {
                 let cause = error.cause();

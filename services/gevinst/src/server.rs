@@ -149,7 +149,7 @@ impl Server {
         let admin = bind(config.admin_listen).await?;
         let admin_address = address(&admin)?;
         let readiness = Arc::new(Readiness::new(&config.database_url).await?);
-        let probes = admin_routes(readiness.clone(), metrics.clone());
+        let probes = admin_routes(readiness.clone(), metrics.clone(), app.clone());
         let admin_stop = CancellationToken::new();
         let admin_task = tokio::spawn(serve_admin(admin, probes, admin_stop.clone()));
         readiness.wait_until_fit().await?;
@@ -250,7 +250,7 @@ impl Server {
         let connections =
             Connections::new(port, tls, limits, proxies, connections::TIMES, metrics.clone(), stop.clone());
         let calls = tokio::spawn(connections.serve(listener));
-        readiness.look().await;
+        readiness.look(&metrics).await;
         let watch = tokio::spawn(watch_health(readiness.clone(), metrics.clone(), health, stop.clone()));
         let clock = config.clock.map(|every| {
             let work = clock::Work::new(app.clone(), metrics.clone(), every, stop.clone());
@@ -553,7 +553,7 @@ async fn watch_health(
 ) {
     let services: Vec<String> = DESCRIPTOR_POOL.services().map(|service| service.full_name().to_owned()).collect();
     loop {
-        let ready = !stop.is_cancelled() && readiness.look().await;
+        let ready = !stop.is_cancelled() && readiness.look(&metrics).await;
         metrics.set_ready(ready);
         let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
         for service in std::iter::once("").chain(services.iter().map(String::as_str)) {
@@ -569,7 +569,7 @@ async fn watch_health(
     }
 }
 
-fn admin_routes(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
+fn admin_routes(readiness: Arc<Readiness>, metrics: Arc<Metrics>, app: Arc<App>) -> Router {
     Router::new()
         // The process runs: restart it only when this fails.
         .route("/livez", get(async || "ok\n"))
@@ -584,6 +584,8 @@ fn admin_routes(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
         .route(
             "/metrics",
             get(async move || {
+                let (used, idle, most) = app.db.pool();
+                metrics.set_pool(used, idle, most);
                 let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 ([(header::CONTENT_TYPE, content_type)], metrics.text())
             }),

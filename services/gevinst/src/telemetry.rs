@@ -151,7 +151,18 @@ struct MethodLabels {
     method: String,
 }
 
-/// The counts that Prometheus reads: rate, errors and duration of each method.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// The counts that Prometheus reads: rate, errors and duration of each method; and what of the database, and of what is done
+/// in the background, an operator is to know.
 pub struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
@@ -169,7 +180,11 @@ pub struct Metrics {
     pub benefits_orphaned: Counter,
     /// What this replica's clock has told of measurements and reviews that were due, late or missing.
     pub benefit_events: Counter,
+    clock_looks: Family<OutcomeLabels, Counter>,
+    clock_worked: Gauge,
     ready: Gauge<f64, AtomicU64>,
+    pool: Family<StateLabels, Gauge>,
+    migrations: Family<StateLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -196,6 +211,18 @@ impl Default for Metrics {
         let benefit_events = Counter::default();
         let help = "Measurements and reviews that this replica's clock has found due, late or missing";
         registry.register("benefit_events", help, benefit_events.clone());
+        let clock_looks: Family<OutcomeLabels, Counter> = Family::default();
+        let help = "Times that this replica's clock has looked, by whether what was due is done or was broken off";
+        registry.register("clock_looks", help, clock_looks.clone());
+        let clock_worked = Gauge::default();
+        let help = "When this replica's clock had last done all that was due; 0 before";
+        registry.register_with_unit("clock_last_done_timestamp", help, Unit::Seconds, clock_worked.clone());
+        let pool: Family<StateLabels, Gauge> = Family::default();
+        let help = "Connections to the database that are used, idle, and the most there may be";
+        registry.register("database_connections", help, pool.clone());
+        let migrations: Family<StateLabels, Gauge> = Family::default();
+        let help = "Migrations that this version knows, and that the schema has";
+        registry.register("schema_migrations", help, migrations.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether the last look at the database found it there and fit", ready.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -211,7 +238,11 @@ impl Default for Metrics {
             conditions_lapsed,
             benefits_orphaned,
             benefit_events,
+            clock_looks,
+            clock_worked,
             ready,
+            pool,
+            migrations,
         }
     }
 }
@@ -255,6 +286,28 @@ impl Metrics {
     /// Counts a connection that ended without a call, and why.
     pub fn count_unserved(&self, why: &'static str) {
         self.unserved.get_or_create(&UnservedLabels { why }).inc();
+    }
+
+    /// Counts a look of the clock, and notes when one has done all that was due: by this replica, if it holds the lease.
+    pub fn count_look(&self, done: bool, now: time::OffsetDateTime) {
+        self.clock_looks.get_or_create(&OutcomeLabels { outcome: if done { "done" } else { "broken_off" } }).inc();
+        if done && self.clock.get() > 0 {
+            self.clock_worked.set(now.unix_timestamp());
+        }
+    }
+
+    /// Notes how many connections to the database there are, of how many there may be.
+    pub fn set_pool(&self, used: u32, idle: u32, most: u32) {
+        for (state, many) in [("used", used), ("idle", idle), ("most", most)] {
+            self.pool.get_or_create(&StateLabels { state }).set(many.into());
+        }
+    }
+
+    /// Notes how many migrations this version knows, and the schema has.
+    pub fn set_migrations(&self, known: usize, applied: usize) {
+        for (state, many) in [("known", known), ("applied", applied)] {
+            self.migrations.get_or_create(&StateLabels { state }).set(i64::try_from(many).unwrap_or(i64::MAX));
+        }
     }
 
     /// Notes what the last look at the database found.
