@@ -16,6 +16,8 @@ CREATE OR REPLACE FUNCTION benefit_review_dues(organisation uuid) RETURNS TABLE 
     CROSS JOIN LATERAL unnest(p.review_months) WITH ORDINALITY AS r (months, number)
     CROSS JOIN LATERAL (SELECT (b.realises_from + make_interval(months => r.months))::date AS due_on) d
 $$;
+DROP TRIGGER benefit_reviews_months ON benefit_reviews;
+DROP FUNCTION keep_review_months();
 DROP INDEX benefit_reviews_months;
 CREATE INDEX benefit_reviews_number ON benefit_reviews (organisation_id, benefit_id, number) WHERE number IS NOT NULL;
 ALTER TABLE benefit_ownerships DROP COLUMN accepted_plan;

@@ -21,6 +21,15 @@ ALTER TABLE benefit_policies FORCE ROW LEVEL SECURITY;
 ALTER TABLE benefit_reviews FORCE ROW LEVEL SECURITY;
 ALTER TABLE organisations FORCE ROW LEVEL SECURITY;
 
+-- Replicas of the version before do not know of it: it follows from the number, and from the policy in force.
+CREATE FUNCTION keep_review_months() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.months := (SELECT p.review_months[NEW.number] FROM benefit_policy(NEW.organisation_id) p);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER benefit_reviews_months BEFORE INSERT ON benefit_reviews
+    FOR EACH ROW WHEN (NEW.number IS NOT NULL) EXECUTE FUNCTION keep_review_months();
+
 DROP INDEX benefit_reviews_number;
 CREATE INDEX benefit_reviews_months ON benefit_reviews (organisation_id, benefit_id, months) WHERE months IS NOT NULL;
 

@@ -36,8 +36,10 @@ pub async fn up(db: &DatabaseConnection) -> Result<Vec<String>, String> {
     }
     execute(db, "SELECT pg_advisory_lock($1)", LOCK).await?;
     let applied = apply(db).await;
-    execute(db, "SELECT pg_advisory_unlock($1)", LOCK).await?;
-    applied
+    let unlocked = execute(db, "SELECT pg_advisory_unlock($1)", LOCK).await;
+    // What went wrong first is the cause: a lost connection has given the lock back, too.
+    let names = applied?;
+    unlocked.map(|()| names)
 }
 
 async fn apply(db: &DatabaseConnection) -> Result<Vec<String>, String> {

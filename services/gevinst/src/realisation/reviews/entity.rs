@@ -24,7 +24,6 @@ pub struct Model {
     pub id: Uuid,
     pub benefit_id: Uuid,
     pub number: Option<i32>,
-    pub months: Option<i32>,
     pub outcome: String,
     pub outcome_by_rule: Option<String>,
     pub deviation_reason: String,

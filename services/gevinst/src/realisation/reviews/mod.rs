@@ -47,7 +47,7 @@ pub async fn record(ctx: Ctx, request: pb::RecordBenefitReviewRequest) -> Result
         }
         let organisation = command.ctx().organisation()?;
         let policy = super::entity::in_force(command.tx(), organisation).await?;
-        let months = rules::months_of(request.number, &policy)?;
+        rules::must_be_asked_for(request.number, &policy)?;
         if let Some(number) = request.number {
             rules::must_be_due(due::day(command.tx(), organisation, id, number).await?, today(command.ctx().now()))?;
         }
@@ -59,7 +59,6 @@ pub async fn record(ctx: Ctx, request: pb::RecordBenefitReviewRequest) -> Result
         let row = ActiveModel {
             id: Set(review.uuid()),
             number: Set(request.number),
-            months: Set(months),
             outcome: Set(<&str>::from(outcome).to_owned()),
             outcome_by_rule: Set(by_rule.map(|outcome| <&str>::from(outcome).to_owned())),
             deviation_reason: Set(if deviates { request.deviation_reason } else { String::new() }),

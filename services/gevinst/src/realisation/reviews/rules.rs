@@ -64,14 +64,14 @@ impl Found {
     }
 }
 
-/// How many months after the project went into realisation the review with a number is held; none where it has no number.
-pub fn months_of(number: Option<i32>, policy: &BenefitPolicy) -> Result<Option<i32>> {
-    let Some(number) = number else { return Ok(None) };
+/// A review answers one that the policy asks for.
+pub fn must_be_asked_for(number: Option<i32>, policy: &BenefitPolicy) -> Result<()> {
     let most = policy.review_months.len();
-    let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    match at.and_then(|at| policy.review_months.get(at)) {
-        Some(months) => Ok(Some(*months)),
-        None => Err(Error::invalid("number", format!("is none of the policy's reviews, of which there are {most}"))),
+    match number.map(usize::try_from) {
+        Some(Ok(number)) if number > most => {
+            Err(Error::invalid("number", format!("is none of the policy's reviews, of which there are {most}")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -148,10 +148,19 @@ mod tests {
     #[test]
     fn review_is_one_of_the_policys_or_none() {
         let policy = BenefitPolicy::default();
-        for (number, months) in
-            [(None, Some(None)), (Some(1), Some(Some(6))), (Some(2), Some(Some(12))), (Some(3), None)]
+        for (number, allowed) in [(None, true), (Some(1), true), (Some(2), true), (Some(3), false)] {
+            assert_eq!(must_be_asked_for(number, &policy).is_ok(), allowed, "{number:?}");
+        }
+    }
+
+    #[test]
+    fn review_is_held_from_its_day_on() {
+        let day = time::macros::date!(2027 - 06 - 01);
+        let (before, after) = (day - time::Duration::DAY, day + time::Duration::DAY);
+        for (due_on, today, allowed) in
+            [(None, day, true), (Some(day), before, false), (Some(day), day, true), (Some(day), after, true)]
         {
-            assert_eq!(months_of(number, &policy).ok(), months, "{number:?}");
+            assert_eq!(must_be_due(due_on, today).is_ok(), allowed, "{due_on:?} {today}");
         }
     }
 }
